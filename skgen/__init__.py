@@ -1,0 +1,7 @@
+"""Generative models as scikit-learn estimators."""
+
+from skgen.rbm import BinaryRBM
+
+__version__ = "0.1.0"
+
+__all__ = ["BinaryRBM"]

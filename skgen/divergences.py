@@ -1,0 +1,99 @@
+"""Kullback-Leibler divergences, discrete and Gaussian, in nats.
+
+KL[p || q] = E_p[log p - log q] >= 0, with 0 log 0 = 0 and KL[p || p] = 0. Minimising
+KL[data || model] over a model's parameters is maximising the data's likelihood.
+
+References
+----------
+Kullback, S. and Leibler, R. A. On information and sufficiency. Annals of Mathematical
+Statistics 22, 1951.
+"""
+
+import numpy as np
+from scipy.special import rel_entr
+
+
+def kl_divergence(p, q, axis=-1):
+    """KL[p || q] = sum p log(p / q) of discrete distributions.
+
+    Parameters
+    ----------
+    p, q : array-like
+        Probabilities, summing to 1 along `axis`; shapes that broadcast.
+    axis : int or tuple of int, default=-1
+        The axis or axes that enumerate the states.
+
+    Returns
+    -------
+    ndarray or float
+        Nats; infinite where q = 0 < p.
+
+    Raises
+    ------
+    ValueError
+        If an entry is negative or NaN, or a sum along `axis` is not 1.
+
+    Examples
+    --------
+    >>> from skgen.divergences import kl_divergence
+    >>> print(round(kl_divergence([0.5, 0.5], [0.25, 0.75]), 4))
+    0.1438
+    >>> print(kl_divergence([0.5, 0.5], [1.0, 0.0]))
+    inf
+    """
+    p, q = _distribution(p, "p", axis), _distribution(q, "q", axis)
+    return rel_entr(p, q).sum(axis=axis)
+
+
+def gaussian_kl_divergence(mean, std, mean2=0.0, std2=1.0):
+    """KL[N(mean, std^2) || N(mean2, std2^2)] of diagonal Gaussians.
+
+    log(std2 / std) + (std^2 + (mean - mean2)^2) / (2 std2^2) - 1/2, summed over the
+    last axis. The second distribution defaults to the standard normal.
+
+    Parameters
+    ----------
+    mean, std : array-like of shape (..., n_dimensions)
+        Standard deviations, positive.
+    mean2, std2 : array-like that broadcasts with them
+
+    Returns
+    -------
+    ndarray or float of shape (...)
+        Nats.
+
+    Raises
+    ------
+    ValueError
+        If a standard deviation is not positive.
+
+    Examples
+    --------
+    >>> from skgen.divergences import gaussian_kl_divergence
+    >>> print(gaussian_kl_divergence([0.0, 1.0], [1.0, 1.0]))
+    0.5
+    """
+    mean, std, mean2, std2 = np.broadcast_arrays(
+        *(np.atleast_1d(np.asarray(v, dtype=float)) for v in (mean, std, mean2, std2))
+    )
+    for name, value in (("std", std), ("std2", std2)):
+        if not np.all(value > 0):
+            worst = value[~(value > 0)][0]
+            raise ValueError(f"{name} must be positive everywhere, got {worst}.")
+    ratio = std / std2
+    terms = (ratio**2 + ((mean - mean2) / std2) ** 2 - 1) / 2 - np.log(ratio)
+    return terms.sum(axis=-1)
+
+
+def _distribution(values, name, axis):
+    values = np.asarray(values, dtype=float)
+    if not np.all(values >= 0):
+        worst = values[~(values >= 0)][0]
+        raise ValueError(f"{name} must hold probabilities, got {worst}.")
+    total = values.sum(axis=axis)
+    if not np.allclose(total, 1):
+        worst = np.ravel(total)[np.argmax(np.abs(np.ravel(total) - 1))]
+        raise ValueError(
+            f"{name} must sum to 1 along axis {axis}, got {worst}: divide by the sum."
+        )
+    return values

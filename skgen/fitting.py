@@ -1,0 +1,145 @@
+"""The epoch loop around a model's own training step.
+
+The loop owns what does not depend on the model: the learning curve, early stopping,
+keeping the best epoch, reporting. A model brings its state and two functions of it,
+one that trains for an epoch and one that scores the result.
+"""
+
+import copy
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+
+class EarlyStopping(NamedTuple):
+    """When to stop: `n_iter_no_change` epochs without a gain of `tol`."""
+
+    n_iter_no_change: int
+    tol: float
+
+
+def run_epochs(
+    state, train, evaluate, *, epochs, early_stopping=None, report=None, earlier=()
+):
+    """Train for some epochs, score each, and keep the last or the best.
+
+    Parameters
+    ----------
+    state : object
+        State of the model, which ``copy.deepcopy`` can copy.
+    train : callable
+        ``train(state, epoch) -> state``; it may reuse the arrays of the old one.
+    evaluate : callable
+        ``evaluate(state) -> (scores, criterion)``: a NamedTuple of floats for the
+        learning curve, and the float that early stopping maximises.
+    epochs : iterable of int
+        Their numbers.
+    early_stopping : EarlyStopping, default=None
+        If given, the state with the best criterion is kept.
+    report : callable, default=None
+        Called with each record of the learning curve.
+    earlier : sequence of tuple, default=()
+        Records that the learning curve continues.
+
+    Returns
+    -------
+    state : object
+    history : numpy.recarray of shape (n_epochs,)
+        Fields epoch, seconds (since the first epoch began) and those of the scores.
+
+    Raises
+    ------
+    FloatingPointError
+        Naming the epoch, if training leaves the finite numbers.
+
+    Examples
+    --------
+    >>> from typing import NamedTuple
+    >>> from skgen.fitting import EarlyStopping, run_epochs
+    >>> class Scores(NamedTuple):
+    ...     value: float
+    >>> state, history = run_epochs(
+    ...     0,
+    ...     train=lambda state, epoch: epoch,
+    ...     evaluate=lambda state: (Scores(-((state - 3.0) ** 2)), -abs(state - 3)),
+    ...     epochs=range(1, 10),
+    ...     early_stopping=EarlyStopping(n_iter_no_change=2, tol=0),
+    ... )
+    >>> state, history.epoch, history.value
+    (3, array([1, 2, 3, 4, 5]), array([-4., -1., -0., -1., -4.]))
+    """
+    records = [tuple(record) for record in earlier]
+    started = time.perf_counter() - (records[-1][1] if records else 0.0)
+    best, kept, stale = -np.inf, None, 0
+    for epoch in epochs:
+        try:
+            state = train(state, epoch)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"Epoch {epoch}: {error}") from None
+        scores, criterion = evaluate(state)
+        seconds = time.perf_counter() - started
+        record = (epoch, seconds, *scores)
+        records.append(record)
+        if report is not None:
+            report(record)
+        if early_stopping is not None:
+            if kept is None or criterion > best + early_stopping.tol:
+                best, kept, stale = criterion, copy.deepcopy(state), 0
+            else:
+                stale += 1
+            if stale >= early_stopping.n_iter_no_change:
+                break
+    names = ["epoch", "seconds", *scores._fields]
+    history = np.rec.fromrecords(records, names=names)
+    return (state if kept is None else kept), history
+
+
+def step_sizes(schedule, learning_rate, epoch, max_iter, n_updates):
+    """Learning rate of each update of an epoch, shape (n_updates,).
+
+    Parameters
+    ----------
+    schedule : {"constant", "linear", "cosine"}
+        The last two fall from `learning_rate` to zero over `max_iter` epochs.
+    learning_rate : float
+    epoch : int
+        From 1.
+    max_iter : int
+    n_updates : int
+        Updates in an epoch.
+
+    Examples
+    --------
+    >>> from skgen.fitting import step_sizes
+    >>> step_sizes("linear", 1.0, 2, 2, 2)
+    array([0.5 , 0.25])
+    """
+    done = (epoch - 1 + np.arange(n_updates) / n_updates) / max_iter
+    if schedule == "linear":
+        return learning_rate * (1 - done)
+    if schedule == "cosine":
+        return learning_rate * (1 + np.cos(np.pi * done)) / 2
+    return np.full(n_updates, float(learning_rate))
+
+
+def report_line(name, max_iter):
+    """A function that prints a record of the learning curve as one aligned line.
+
+    Examples
+    --------
+    >>> from skgen.fitting import report_line
+    >>> report_line("BinaryRBM", 20)((3, 1.5, -98.3, -99.1))
+    [BinaryRBM] epoch  3/20     1.5 s   train     -98.30   validation     -99.10 nats
+    """
+    width = len(str(max_iter))
+
+    def report(record):
+        epoch, seconds, train, validation = record[:4]
+        held_out = "" if np.isnan(validation) else f"   validation {validation:10.2f}"
+        print(
+            f"[{name}] epoch {epoch:{width}}/{max_iter} {seconds:7.1f} s   "
+            f"train {train:10.2f}{held_out} nats"
+        )
+
+    return report

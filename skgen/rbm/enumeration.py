@@ -1,0 +1,140 @@
+"""Enumeration of a small layer: every state of N binary units, and its weight.
+
+The marginal of one layer is a product over the units of the other, so a model whose
+smaller layer has few units is known exactly: its partition function, its
+expectations and independent draws from it all come from the 2^N weights
+f(h) = exp(b.h) prod_i (1 + exp(a_i + W_i:'h)).
+"""
+
+import numpy as np
+
+from skgen.rbm.energy import softplus_sum
+
+MAX_UNITS = 20
+"""Largest layer that is enumerated: 2^20 states, a few seconds at 784 other units."""
+
+_MAX_EXPONENT = 700.0  # float64 overflows at exp(709)
+_LOW_UNITS = 7  # 2^7 states of 1,000 units fit a core's cache
+
+
+def check_size(n_visible, n_hidden):
+    """Raise ValueError, naming the limit, if neither layer can be enumerated.
+
+    Examples
+    --------
+    >>> from skgen.rbm.enumeration import check_size
+    >>> check_size(784, 20)
+    """
+    if min(n_visible, n_hidden) > MAX_UNITS:
+        raise ValueError(
+            f"Exact computation enumerates the smaller layer and is limited to "
+            f"{MAX_UNITS} units, got {n_visible} features and {n_hidden} components. "
+            f"Use 'ais' or 'rolling' for log Z, 'pcd' or 'cd' for the gradient, or "
+            f"n_components <= {MAX_UNITS}."
+        )
+
+
+def smaller_layer_last(parameters):
+    """The model with its smaller layer as the hidden one, and whether it was turned.
+
+    Raises
+    ------
+    ValueError
+        If the smaller layer has more than ``MAX_UNITS`` units.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.enumeration import smaller_layer_last
+    >>> wide = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
+    >>> turned, was_turned = smaller_layer_last(wide)
+    >>> turned.weights.shape, was_turned
+    ((3, 2), True)
+    """
+    n_visible, n_hidden = parameters.weights.shape
+    check_size(n_visible, n_hidden)
+    turned = n_visible < n_hidden
+    return (parameters.transposed() if turned else parameters), turned
+
+
+def states(indices, n_units):
+    """Binary states of the given numbers: bit j of a number is unit j.
+
+    Parameters
+    ----------
+    indices : ndarray of int of shape (n,)
+    n_units : int
+
+    Returns
+    -------
+    ndarray of shape (n, n_units)
+        uint8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.enumeration import states
+    >>> states(np.arange(4), 2)
+    array([[0, 0],
+           [1, 0],
+           [0, 1],
+           [1, 1]], dtype=uint8)
+    """
+    bits = np.asarray(indices)[:, None] >> np.arange(n_units)
+    return (bits & 1).astype(np.uint8)
+
+
+def log_state_weights(parameters):
+    """log f(h) of all 2^N hidden states, in the order of :func:`states`.
+
+    The states of the low units form a block; each state of the high units shifts the
+    inputs of the block, so the exponentials are computed once and only multiplied:
+    1 + exp(low + high) = 1 + exp(low) exp(high). As many factors are multiplied before
+    a logarithm as the largest possible input allows without overflow.
+
+    Parameters
+    ----------
+    parameters : RBMParameters
+        At most ``MAX_UNITS`` hidden units.
+
+    Returns
+    -------
+    ndarray of shape (2^N,)
+        Nats, float64. The working memory is that of a few blocks of 2^7 states.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.enumeration import log_state_weights
+    >>> parameters = RBMParameters(np.zeros((3, 1)), np.zeros(3), np.zeros(1))
+    >>> np.exp(log_state_weights(parameters))
+    array([8., 8.])
+    """
+    weights, visible_bias, hidden_bias = parameters.astype(np.float64)
+    n_visible, n_hidden = weights.shape
+    n_low = min(n_hidden, _LOW_UNITS)
+    low_states = states(np.arange(2**n_low), n_low)
+    low = low_states @ weights[:, :n_low].T
+    low_bias = low_states @ hidden_bias[:n_low]
+
+    largest = np.max(np.abs(visible_bias) + np.abs(weights).sum(axis=1)) + np.log(2)
+    factors_per_log = int(_MAX_EXPONENT / largest)
+    groups = np.arange(0, n_visible, max(factors_per_log, 1))
+    exp_low = np.exp(low) if factors_per_log else None
+    factors = np.empty_like(low)
+
+    result = np.empty((2 ** (n_hidden - n_low), 2**n_low))
+    for index, block in enumerate(result):
+        high_state = states([index], n_hidden - n_low)[0]
+        high = visible_bias + weights[:, n_low:] @ high_state
+        if factors_per_log:
+            np.multiply(exp_low, np.exp(high), out=factors)
+            np.add(factors, 1, out=factors)
+            products = np.multiply.reduceat(factors, groups, axis=1)
+            block[:] = np.log(products).sum(axis=1)
+        else:
+            block[:] = softplus_sum(low + high)
+        block += low_bias + hidden_bias[n_low:] @ high_state
+    return result.ravel()

@@ -1,0 +1,423 @@
+"""BinaryRBM: the binary-binary restricted Boltzmann machine as an estimator."""
+
+import copy
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from skgen.fitting import EarlyStopping, report_line, run_epochs, step_sizes
+from skgen.rbm import enumeration, partition
+from skgen.rbm.energy import free_energy
+from skgen.rbm.fitted import FittedRBM
+from skgen.rbm.training import Settings, initial_state, train_epoch
+from skgen.validation import (
+    Interval,
+    StrOptions,
+    _fit_context,
+    check_input,
+    drawn,
+    float_dtype,
+    probabilities,
+    row_blocks,
+    rows_as_float,
+)
+
+_SCORED_ROWS = 1000  # training rows behind the learning curve
+_UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
+_TRUSTED_STD = 0.2  # nats of standard error of rolling AIS
+
+
+class Scores(NamedTuple):
+    """The learning curve's mean log-likelihoods and the standard error they share."""
+
+    train_log_likelihood: float
+    validation_log_likelihood: float
+    log_partition_std: float
+
+
+class BinaryRBM(FittedRBM):
+    """Binary-binary restricted Boltzmann machine with a true likelihood.
+
+    P(x, h) = exp(a.x + b.h + x'Wh) / Z over visible units x in {0, 1}^n_features and
+    hidden units h in {0, 1}^n_components, fitted by stochastic maximum likelihood.
+    ``transform`` gives features, ``score_samples`` log-likelihoods in nats and
+    ``sample`` new rows. The partition function Z is estimated while ``fit`` runs.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units.
+    learning_rate : float, default=0.1
+        Step size of the first epoch, on the mean gradient.
+    learning_rate_schedule : {"linear", "constant"}, default="linear"
+        "linear" falls to zero over `max_iter`. ``partial_fit``, which knows no end,
+        always uses "constant".
+    momentum : float, default=0.5
+        In [0, 1).
+    weight_decay : float, default=1e-4
+        L2 penalty on the weights, not the biases.
+    batch_size : int, default=100
+        Rows per update; larger than n_samples means all rows.
+    n_chains : int, default=None
+        Persistent chains; None: as many as rows in a batch, at least 100. "cd" starts
+        a chain at each row instead.
+    n_gibbs_steps : int, default=1
+        Gibbs steps per update.
+    negative_phase : {"pcd", "cd", "exact"}, default="pcd"
+        Where the model's side of the gradient comes from: persistent chains, chains
+        from the data, or enumeration (one of the layers with at most 20 units).
+    centered : bool, default=True
+        Use the centred gradient, with the mean of each unit as its offset.
+    averaging : float, default=0.999
+        Decay of the running average of the parameters, in [0, 1). Early on the average
+        is over the last tenth of the updates. 0 returns the last iterate.
+    binarize : float, None or "sample", default=0.5
+        A threshold: x > threshold is 1. None: X must hold only 0 and 1. "sample": X
+        holds probabilities, from which a new binary sample is drawn every epoch;
+        ``transform`` uses the probabilities, likelihoods demand 0/1.
+    max_iter : int, default=50
+        Epochs.
+    early_stopping : bool, default=False
+        Stop when the likelihood of held-out rows no longer grows and keep the best
+        epoch's model. Epochs are compared by the likelihood less two standard errors
+        of log Z.
+    validation_fraction : float, default=0.1
+        Rows held out when `early_stopping` is set and no `X_val` is given.
+    n_iter_no_change : int, default=10
+        Epochs without a gain of `tol` before stopping.
+    tol : float, default=1e-3
+        Nats.
+    partition_method : {"auto", "exact", "rolling", "ais"}, default="auto"
+        Where ``log_partition_`` comes from: enumeration, annealed importance sampling
+        along the path of training ("rolling") or after it. "auto" is "exact" when a
+        layer has at most 20 units, else "rolling", replaced by "ais" at the end of
+        ``fit`` if its standard error exceeds 0.2 nat. (``partial_fit`` is frequent, so
+        there "auto" enumerates at most 12 units and never runs "ais".)
+    warm_start : bool, default=False
+        ``fit`` continues from the current parameters, chains and particles.
+    verbose : int, default=0
+        1: one line per epoch: epoch, time, log-likelihood of train and validation.
+    random_state : int, RandomState instance or None, default=None
+        None: fresh entropy; NumPy's global generator is never used.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        W transposed.
+    intercept_visible_ : ndarray of shape (n_features,)
+        a.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        b.
+    log_partition_ : float
+        log Z, nats.
+    log_partition_std_ : float
+        Its standard error, nats; 0 when exact.
+    n_iter_ : int
+        Epochs the model has been trained for.
+    history_ : numpy.recarray of shape (n_iter_,)
+        The learning curve: epoch, seconds, train_log_likelihood (of at most 1,000
+        training rows), validation_log_likelihood (nan without held-out rows) and
+        log_partition_std, means in nats.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    Raises
+    ------
+    FloatingPointError
+        From ``fit`` and ``partial_fit``, naming the epoch, when training diverges. A
+        model that was going on from an earlier fit stays as it was.
+
+    References
+    ----------
+    Smolensky, P. Information processing in dynamical systems: foundations of harmony
+    theory. Parallel Distributed Processing 1, MIT Press, 1986.
+    Tieleman, T. Training restricted Boltzmann machines using approximations to the
+    likelihood gradient. ICML 2008.
+    Salakhutdinov, R. and Murray, I. On the quantitative analysis of deep belief
+    networks. ICML 2008.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skgen import BinaryRBM
+    >>> X = load_digits().data / 16
+    >>> rbm = BinaryRBM(n_components=16, random_state=0).fit(X)
+    >>> rbm.transform(X).shape
+    (1797, 16)
+    >>> rbm.score(X) > -21  # nats per digit
+    True
+    >>> rbm.sample(3, random_state=1).shape
+    (3, 64)
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions({"constant", "linear"})],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "negative_phase": [StrOptions({"pcd", "cd", "exact"})],
+        "centered": ["boolean"],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
+        "binarize": [
+            Interval(Real, None, None, closed="neither"),
+            StrOptions({"sample"}),
+            None,
+        ],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "partition_method": [StrOptions({"auto", "exact", "rolling", "ais"})],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components=256,
+        *,
+        learning_rate=0.1,
+        learning_rate_schedule="linear",
+        momentum=0.5,
+        weight_decay=1e-4,
+        batch_size=100,
+        n_chains=None,
+        n_gibbs_steps=1,
+        negative_phase="pcd",
+        centered=True,
+        averaging=0.999,
+        binarize=0.5,
+        max_iter=50,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-3,
+        partition_method="auto",
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.n_chains = n_chains
+        self.n_gibbs_steps = n_gibbs_steps
+        self.negative_phase = negative_phase
+        self.centered = centered
+        self.averaging = averaging
+        self.binarize = binarize
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.partition_method = partition_method
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, X_val=None):
+        """Fit the model to the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : Ignored
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Held-out rows, for the learning curve and for early stopping.
+
+        Returns
+        -------
+        self
+        """
+        X, dtype = self._training_rows(X, reset=not self._continues())
+        rng = self._state.rng if self._continues() else self._generator(None)
+        rows = X
+        if X_val is not None:
+            X_val, _ = self._training_rows(X_val, reset=False)
+        elif self.early_stopping:
+            seed = int(rng.integers(2**31))
+            rows, X_val = train_test_split(
+                X, test_size=self.validation_fraction, random_state=seed
+            )
+        state = self._start(rows, rng, continues=self._continues())
+        earlier = self.history_.tolist() if self._continues() else []
+        n_earlier = len(earlier)
+        state, history = self._run(
+            state,
+            rows,
+            X_val,
+            range(n_earlier + 1, n_earlier + self.max_iter + 1),
+            self.learning_rate_schedule,
+            earlier,
+        )
+        n_rows_seen = rows.shape[0] * (len(history) - n_earlier)
+        estimate, particles = self._closing_log_partition(state, n_rows_seen)
+        return self._store(state, estimate, particles, history, dtype)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """One pass over the rows of X in mini-batches, from where the model is.
+
+        The learning rate is constant; `max_iter`, `early_stopping` and `warm_start`
+        play no part.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Any number of rows.
+        y : Ignored
+
+        Returns
+        -------
+        self
+        """
+        fitted = hasattr(self, "_state")
+        X, dtype = self._training_rows(X, reset=not fitted)
+        state = self._start(X, None if fitted else self._generator(None), fitted)
+        earlier = self.history_.tolist() if fitted else []
+        epochs = range(len(earlier) + 1, len(earlier) + 2)
+        state, history = self._run(state, X, None, epochs, "constant", earlier)
+        estimate, particles = self._running_log_partition(state)
+        return self._store(state, estimate, particles, history, dtype)
+
+    def _continues(self):
+        return self.warm_start and hasattr(self, "_state")
+
+    def _training_rows(self, X, *, reset):
+        """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
+        X = check_input(self, X, reset=reset)
+        if self.binarize == "sample":
+            return probabilities(X), X.dtype
+        return self._binarized(X, warn=True), X.dtype
+
+    def _start(self, X, rng, continues):
+        """A new training state or, lest failing harm the model, a copy of its own."""
+        if continues:
+            n_components = self._state.chains.shape[1]
+            if self.n_components != n_components:
+                raise ValueError(
+                    f"The fitted model has {n_components} components and cannot go on "
+                    f"with n_components={self.n_components}: set it back, or clone the "
+                    f"estimator to start anew."
+                )
+            return copy.deepcopy(self._state)
+        n_samples, n_features = X.shape
+        if "exact" in (self.partition_method, self.negative_phase):
+            enumeration.check_size(n_features, self.n_components)
+        always_exact = self.partition_method in ("auto", "exact") and (
+            min(n_features, self.n_components) <= _UNITS_PER_EPOCH
+        )
+        n_chains = max(100, min(self.batch_size, n_samples))
+        return initial_state(
+            marginals=(np.asarray(X.sum(axis=0)).ravel() + 1) / (n_samples + 2),
+            n_components=self.n_components,
+            n_chains=self.n_chains or n_chains,
+            with_belt=not always_exact,
+            rng=rng,
+        )
+
+    def _run(self, state, X, X_val, epochs, schedule, earlier):
+        """Epochs of training, scored on some training rows and on the held-out ones."""
+        settings = Settings(*(getattr(self, name) for name in Settings._fields))
+        resample = self.binarize == "sample"
+        scored = X
+        if X.shape[0] > _SCORED_ROWS:
+            scored = X[state.rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
+        if resample:
+            scored = drawn(scored, state.rng)
+            X_val = None if X_val is None else drawn(X_val, state.rng)
+
+        def train(state, epoch):
+            rates = step_sizes(
+                schedule,
+                self.learning_rate,
+                epoch - epochs[0] + 1,
+                self.max_iter,
+                n_updates=-(-X.shape[0] // self.batch_size),
+            )
+            return train_epoch(state, X, settings, rates, resample)
+
+        def evaluate(state):
+            estimate, _ = self._running_log_partition(state)
+            train_score, validation_score = (
+                np.nan if rows is None else self._score(state.average, rows, estimate)
+                for rows in (scored, X_val)
+            )
+            scores = Scores(train_score, validation_score, estimate.std_error)
+            return scores, validation_score - 2 * estimate.std_error
+
+        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+        return run_epochs(
+            state,
+            train,
+            evaluate,
+            epochs=epochs,
+            early_stopping=stopping if self.early_stopping else None,
+            report=report_line("BinaryRBM", epochs[-1]) if self.verbose else None,
+            earlier=earlier,
+        )
+
+    def _score(self, parameters, X, log_partition):
+        """Mean log-likelihood of binary rows under parameters still in training."""
+        total = 0.0
+        for rows in row_blocks(X.shape[0], max(parameters.weights.shape)):
+            block = rows_as_float(X, rows, np.float32)
+            total -= free_energy(parameters, block).sum()
+        return total / X.shape[0] - log_partition.value
+
+    def _running_log_partition(self, state):
+        """log Z as it is known at any moment, and the belt's particles at the model."""
+        if state.belt is None:
+            return partition.exact_log_partition(state.average), None
+        particles = partition.arrived(state.belt)
+        estimate = partition.summarize(particles, state.base_bias, "rolling")
+        return estimate, particles
+
+    def _closing_log_partition(self, state, n_rows_seen):
+        """log Z by the method that `partition_method` asks for at the end of fit."""
+        estimate, particles = self._running_log_partition(state)
+        method = self.partition_method
+        if method == "auto" and estimate.method == "rolling":
+            if min(state.average.weights.shape) <= enumeration.MAX_UNITS:
+                method = "exact"
+            elif estimate.std_error > _TRUSTED_STD:
+                method = "ais"
+        if method == "exact":
+            estimate = partition.exact_log_partition(state.average)
+        elif method == "ais":
+            estimate, particles = partition.annealed_log_partition(
+                state.average,
+                state.base_bias,
+                n_chains=100,
+                # a tenth of the arithmetic of training, where that is more
+                n_temperatures=int(np.clip(n_rows_seen // 400, 1000, 10_000)),
+                rng=state.rng,
+            )
+        return estimate, particles
+
+    def _store(self, state, estimate, particles, history, dtype):
+        model = state.average.astype(float_dtype(dtype))
+        self.components_ = model.weights.T
+        self.intercept_visible_ = model.visible_bias
+        self.intercept_hidden_ = model.hidden_bias
+        self.log_partition_ = estimate.value
+        self.log_partition_std_ = estimate.std_error
+        self.history_ = history
+        self.n_iter_ = len(history)
+        self._state = state
+        self._particles = particles
+        self._dtype_of_X = dtype
+        return self

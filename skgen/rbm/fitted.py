@@ -1,0 +1,349 @@
+"""What a fitted RBM answers: features, probabilities, likelihoods and samples."""
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skgen.base import GenerativeMixin
+from skgen.rbm import energy, enumeration, partition, samplers
+from skgen.validation import (
+    as_generator,
+    binary,
+    check_input,
+    check_latent,
+    float_dtype,
+    probabilities,
+    row_blocks,
+    rows_as_float,
+    thresholded,
+)
+
+
+class FittedRBM(GenerativeMixin, BaseEstimator):
+    """Methods of ``BinaryRBM`` that need its fitted attributes only.
+
+    X is dense or CSR of shape (n_samples, n_features), binarised as `binarize` says; H
+    is an array of shape (n_samples, n_components). Energies and log-probabilities are
+    in nats, one per row. All methods raise ``NotFittedError``
+    before ``fit`` and ``ValueError`` on input that is not finite, not binary where 0/1
+    is demanded, or of another number of features.
+    """
+
+    def transform(self, X):
+        """Features: P(h_j = 1 | x) = sigmoid(b_j + x'W_:j).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With ``binarize="sample"``, probabilities are used as they are.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> X = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+        >>> BinaryRBM(2, random_state=0).fit(X).transform(X).shape
+        (4, 2)
+        """
+        return self._by_rows(energy.hidden_probability, X, as_probabilities=True)
+
+    def inverse_transform(self, H):
+        """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h).
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_components)
+            Hidden states, or probabilities in [0, 1].
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        H = check_latent(self, H, self._n_features_out)
+        return energy.visible_probability(self._parameters(H.dtype), H)
+
+    def score_samples(self, X):
+        """log P(x) = -F(x) - log Z.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats. All rows share the error of ``log_partition_``, whose standard error
+            is ``log_partition_std_``.
+        """
+        log_partition = self.log_partition_
+
+        def log_likelihood(parameters, X):
+            return -energy.free_energy(parameters, X) - log_partition
+
+        return self._by_rows(log_likelihood, X)
+
+    def free_energy(self, X):
+        """F(x), with P(x) = exp(-F(x)) / Z.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+        """
+        return self._by_rows(energy.free_energy, X)
+
+    def energy(self, X, H):
+        """E(x, h) = -(a.x + b.h + x'Wh).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        H : array-like of shape (n_samples, n_components)
+            Hidden states; probabilities in [0, 1] give the expected energy.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+        """
+        check_is_fitted(self)
+        return self._by_rows(
+            energy.energy, X, check_latent(self, H, self._n_features_out)
+        )
+
+    def log_joint(self, X, H):
+        """log P(x, h) = -E(x, h) - log Z.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        H : array-like of shape (n_samples, n_components)
+            Hidden states, 0/1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+        """
+        return -(self.energy(X, self._hidden_states(H)) + self.log_partition_)
+
+    def score_hidden_samples(self, H):
+        """log P(h), the marginal of the hidden layer.
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_components)
+            Hidden states, 0/1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+        """
+        H = self._hidden_states(H)
+        free_energy = energy.hidden_free_energy(self._parameters(H.dtype), H)
+        return (-free_energy - self.log_partition_).astype(H.dtype)
+
+    def pseudo_log_likelihood(self, X):
+        """sum_i log P(x_i | the other features), exact and deterministic.
+
+        It needs no partition function, but takes n_features times as long as
+        ``free_energy``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+        """
+        return self._by_rows(energy.pseudo_log_likelihood, X)
+
+    def gibbs(self, X, n_steps=1, *, random_state=None):
+        """X after n_steps of block Gibbs sampling.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Where the chains start.
+        n_steps : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            0/1, in the dtype of the training data.
+        """
+        check_is_fitted(self)
+        n_steps = _at_least("n_steps", n_steps, 0)
+        rng = self._generator(random_state)
+
+        def chains(parameters, X):
+            return samplers.gibbs(parameters, X, n_steps, rng)
+
+        return self._by_rows(chains, X).astype(self._dtype_of_X)
+
+    def sample(self, n_samples=1, *, n_gibbs_steps=None, random_state=None):
+        """New rows from P(x).
+
+        Independent draws where one of the layers has at most 20 units. Otherwise the
+        weighted particles that estimated ``log_partition_`` are resampled and moved on
+        by Gibbs steps.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        n_gibbs_steps : int, default=None
+            Steps from the particles; None: 100. Exact draws need none.
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            0/1, in the dtype of the training data.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> X = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+        >>> BinaryRBM(2, random_state=0).fit(X).sample(5).shape
+        (5, 3)
+        """
+        check_is_fitted(self)
+        n_samples = _at_least("n_samples", n_samples, 1)
+        n_steps = 100 if n_gibbs_steps is None else n_gibbs_steps
+        n_steps = _at_least("n_gibbs_steps", n_steps, 0)
+        rng = self._generator(random_state)
+        parameters = self._parameters(np.float32)
+        if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
+            X = samplers.exact_samples(parameters, n_samples, rng)
+        else:
+            X = partition.resample(self._particles, n_samples, rng)
+            for rows in row_blocks(n_samples, max(self.components_.shape)):
+                X[rows] = samplers.gibbs(parameters, X[rows], n_steps, rng)
+        return X.astype(self._dtype_of_X)
+
+    def estimate_log_partition(
+        self, method="ais", *, n_chains=100, n_temperatures=1000, random_state=None
+    ):
+        """An estimate of log Z apart from ``log_partition_``, which stays as it is.
+
+        Parameters
+        ----------
+        method : {"ais", "exact"}, default="ais"
+            Annealed importance sampling from the product of the data's marginals, or
+            enumeration (one of the layers with at most 20 units).
+        n_chains : int, default=100
+            Independent particles of AIS.
+        n_temperatures : int, default=1000
+            Steps of AIS.
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        LogPartition
+            value and std_error in nats, effective_sample_size, method.
+
+        Raises
+        ------
+        ValueError
+            If the method is unknown, or "exact" and the model too large.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> X = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+        >>> rbm = BinaryRBM(2, random_state=0).fit(X)
+        >>> rbm.estimate_log_partition("exact").value == rbm.log_partition_
+        True
+        """
+        check_is_fitted(self)
+        if method == "exact":
+            return partition.exact_log_partition(self._parameters(np.float64))
+        if method != "ais":
+            raise ValueError(f"method must be 'ais' or 'exact', got {method!r}.")
+        estimate, _ = partition.annealed_log_partition(
+            self._parameters(np.float32),
+            self._state.base_bias,
+            _at_least("n_chains", n_chains, 1),
+            _at_least("n_temperatures", n_temperatures, 1),
+            self._generator(random_state),
+        )
+        return estimate
+
+    @property
+    def _n_features_out(self):
+        return self.components_.shape[0]
+
+    def _parameters(self, dtype):
+        return energy.RBMParameters(
+            self.components_.T, self.intercept_visible_, self.intercept_hidden_
+        ).astype(dtype)
+
+    def _generator(self, random_state):
+        return as_generator(self.random_state if random_state is None else random_state)
+
+    def _hidden_states(self, H):
+        check_is_fitted(self)
+        H = check_latent(self, H, self._n_features_out)
+        binary(H, "a probability has no log-probability, draw a state from it", "H")
+        return H
+
+    def _by_rows(self, function, X, *others, as_probabilities=False):
+        """function(parameters, rows of X, rows of others), in blocks of rows."""
+        check_is_fitted(self)
+        X = check_input(self, X)
+        dtype = float_dtype(X.dtype)
+        if as_probabilities and self.binarize == "sample":
+            X = probabilities(X)
+        else:
+            X = self._binarized(X)
+        for other in others:
+            if len(other) != X.shape[0]:
+                raise ValueError(
+                    f"X and H must have as many rows as each other, got {X.shape[0]} "
+                    f"and {len(other)}."
+                )
+        parameters = self._parameters(dtype)
+        results = [
+            function(
+                parameters,
+                rows_as_float(X, rows, dtype),
+                *(other[rows] for other in others),
+            )
+            for rows in row_blocks(X.shape[0], max(self.components_.shape))
+        ]
+        return np.concatenate(results).astype(dtype, copy=False)
+
+    def _binarized(self, X, *, warn=False):
+        """X as uint8 0/1 according to `binarize`."""
+        if self.binarize is None:
+            return binary(X, "binarise X first or set binarize to a threshold")
+        if self.binarize == "sample":
+            return binary(
+                X, "log P(x) is defined for states; draw them from the probabilities"
+            )
+        return thresholded(X, self.binarize, warn=warn)
+
+
+def _at_least(name, value, smallest):
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < smallest:
+        raise ValueError(f"{name} must be an integer >= {smallest}, got {value!r}.")
+    return int(value)

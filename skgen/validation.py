@@ -1,0 +1,359 @@
+"""Checks at the border: numeric, finite, binary; binarisation; random generators.
+
+The only place that imports scikit-learn's private names.
+"""
+
+import warnings
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import _fit_context
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, validate_data
+
+__all__ = [
+    "Interval",
+    "StrOptions",
+    "_fit_context",
+    "as_generator",
+    "binary",
+    "check_input",
+    "check_latent",
+    "drawn",
+    "float_dtype",
+    "probabilities",
+    "row_blocks",
+    "rows_as_float",
+    "thresholded",
+]
+
+_VALUES_PER_BLOCK = 2**22
+
+
+def as_generator(random_state):
+    """A NumPy Generator from an int, a RandomState or None (fresh entropy).
+
+    Raises
+    ------
+    ValueError
+        If `random_state` is none of these.
+
+    Examples
+    --------
+    >>> from skgen.validation import as_generator
+    >>> as_generator(0).integers(100) == as_generator(0).integers(100)
+    np.True_
+    """
+    if random_state is None:
+        return np.random.default_rng()
+    if not isinstance(random_state, np.random.RandomState):
+        check_random_state(random_state)
+        return np.random.default_rng(random_state)
+    return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+
+
+def float_dtype(dtype):
+    """Floating-point type of results for data of `dtype`.
+
+    float32 for float32 and for types that fit in it (bool, 8 and 16 bits), else
+    float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import float_dtype
+    >>> float_dtype(np.uint8), float_dtype(np.int64)
+    (dtype('float32'), dtype('float64'))
+    """
+    fits = np.result_type(dtype, np.float32) == np.float32
+    return np.dtype(np.float32 if fits else np.float64)
+
+
+def check_input(estimator, X, *, reset=False):
+    """X as a finite numeric array or CSR matrix, features checked against `estimator`.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    reset : bool, default=False
+        Whether this call defines the number and names of features.
+
+    Returns
+    -------
+    ndarray or CSR matrix of shape (n_samples, n_features)
+        In the dtype it came in, where that is numeric.
+
+    Raises
+    ------
+    ValueError
+        As ``sklearn.utils.validation.validate_data``; a text, NaN or infinite cell is
+        named by value, row and column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skgen.validation import check_input
+    >>> check_input(StandardScaler(), [[1.0, np.nan]], reset=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: X contains NaN at row 0, column 1: StandardScaler needs finite ...
+    """
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype="numeric",
+            ensure_all_finite=False,
+        )
+    except ValueError as error:
+        _name_text_cell(X, error)
+        raise
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    values = X.data if sparse.issparse(X) else X
+    # a finite sum proves finite values without a mask of the size of X
+    if values.dtype.kind == "f" and not np.isfinite(_quiet_sum(values)):
+        _refuse(
+            X,
+            lambda v: ~np.isfinite(v),
+            "X contains {value} at row {row}, column {column}: "
+            f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
+            "them in first, for example with sklearn.impute.SimpleImputer.",
+        )
+    return X
+
+
+def check_latent(estimator, H, n_components):
+    """Hidden values as a float array of n_components columns within [0, 1].
+
+    Raises
+    ------
+    ValueError
+        On another number of columns, or naming the first value outside [0, 1].
+
+    Examples
+    --------
+    >>> from skgen.validation import check_latent
+    >>> check_latent(None, [[0.5, 2.0]], 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: H must lie in [0, 1], got 2.0 at row 0, column 1: pass ...
+    """
+    H = check_array(
+        H, dtype=(np.float64, np.float32), input_name="H", estimator=estimator
+    )
+    if H.shape[1] != n_components:
+        raise ValueError(
+            f"H has {H.shape[1]} columns, but the model has {n_components} components: "
+            f"pass what transform returns."
+        )
+    _refuse(
+        H,
+        lambda v: (v < 0) | (v > 1),
+        "H must lie in [0, 1], got {value} at row {row}, column {column}: pass hidden "
+        "states or what transform returns.",
+    )
+    return H
+
+
+def thresholded(X, threshold, *, warn=False):
+    """X > threshold as uint8, dense or CSR like X.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix
+    threshold : float
+    warn : bool, default=False
+        Whether to warn of values outside [0, 1], which suggest unscaled data.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is negative and X sparse: the zeros would become ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import thresholded
+    >>> thresholded(np.array([[0.2, 0.8]]), 0.5)
+    array([[0, 1]], dtype=uint8)
+    """
+    if sparse.issparse(X) and threshold < 0:
+        raise ValueError(
+            f"binarize={threshold} would turn the zeros of a sparse X into ones: use a "
+            f"threshold >= 0, or pass X.toarray()."
+        )
+    if warn:
+        _warn_outside_unit_interval(X, threshold)
+    return _as_uint8(X, lambda values: values > threshold)
+
+
+def binary(X, remedy, name="X"):
+    """X as uint8 where it holds nothing but 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        Naming the first other value, its row and column, and the remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import binary
+    >>> binary(np.array([[0, 1], [1, 5]]), "set binarize")
+    Traceback (most recent call last):
+        ...
+    ValueError: X must hold only 0 and 1, got 5 at row 1, column 1: set binarize.
+    """
+    _refuse(
+        X,
+        lambda values: (values != 0) & (values != 1),
+        f"{name} must hold only 0 and 1, got {{value}} at row {{row}}, column "
+        f"{{column}}: {remedy}.",
+    )
+    return _as_uint8(X, lambda values: values != 0)
+
+
+def probabilities(X):
+    """X where every value lies in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        Naming the first value outside, its row and column, and the remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import probabilities
+    >>> probabilities(np.array([[0.5, 255.0]]))
+    Traceback (most recent call last):
+        ...
+    ValueError: ... probabilities in [0, 1], got 255.0 at row 0, column 1: scale ...
+    """
+    _refuse(
+        X,
+        lambda values: (values < 0) | (values > 1),
+        "binarize='sample' takes X as probabilities in [0, 1], got {value} at row "
+        "{row}, column {column}: scale X, for example with "
+        "sklearn.preprocessing.MinMaxScaler.",
+    )
+    return X
+
+
+def rows_as_float(X, rows, dtype):
+    """Some rows of a dense or CSR X as a dense array of a floating-point type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from skgen.validation import rows_as_float
+    >>> rows_as_float(csr_array(np.eye(2, dtype=np.uint8)), [1], np.float32)
+    array([[0., 1.]], dtype=float32)
+    """
+    part = X[rows]
+    return (part.toarray() if sparse.issparse(part) else part).astype(dtype)
+
+
+def row_blocks(n_rows, n_columns):
+    """Slices of rows, each block holding a bounded number of values.
+
+    Examples
+    --------
+    >>> from skgen.validation import row_blocks
+    >>> list(row_blocks(3, 2**22))
+    [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
+    """
+    return gen_batches(n_rows, max(1, _VALUES_PER_BLOCK // n_columns))
+
+
+def drawn(X, rng):
+    """A binary draw from an array or CSR matrix of probabilities, as uint8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import drawn
+    >>> drawn(np.array([[0.0, 1.0]]), np.random.default_rng(0))
+    array([[0, 1]], dtype=uint8)
+    """
+    return _as_uint8(X, lambda values: rng.random(values.shape, np.float32) < values)
+
+
+def _as_uint8(X, is_one):
+    if not sparse.issparse(X):
+        return is_one(X).view(np.uint8)
+    ones = type(X)((is_one(X.data).view(np.uint8), X.indices, X.indptr), shape=X.shape)
+    if not ones.data.all():
+        ones = ones.copy()  # X's own index arrays stay as they are
+        ones.eliminate_zeros()
+    return ones
+
+
+def _refuse(X, is_bad, message):
+    """Raise ValueError with the first offending value, its row and its column."""
+    if not sparse.issparse(X):
+        for start in range(0, X.shape[0], 1024):
+            bad = is_bad(X[start : start + 1024])
+            if bad.any():
+                row, column = np.unravel_index(np.argmax(bad), bad.shape)
+                _raise_for_cell(message, X[start + row, column], start + row, column)
+        return
+    bad = is_bad(X.data)
+    if bad.any():
+        first = np.argmax(bad)
+        row = np.searchsorted(X.indptr, first, side="right") - 1
+        _raise_for_cell(message, X.data[first], row, X.indices[first])
+
+
+def _raise_for_cell(message, value, row, column):
+    value = "NaN" if np.isnan(value) else value.item()
+    raise ValueError(message.format(value=value, row=row, column=column))
+
+
+def _name_text_cell(X, error):
+    """Raise ValueError naming the first cell that is text, if there is one."""
+    values = np.asarray(X)
+    if values.ndim != 2 or values.dtype.kind not in "OUST":
+        return
+    for row, column in np.ndindex(values.shape):
+        value = values[row, column]
+        if isinstance(value, (str, bytes)) and not _is_number(value):
+            raise ValueError(
+                f"could not convert X to numbers, got the string {str(value)!r} at row "
+                f"{row}, column {column}: encode it first, for example with "
+                f"sklearn.preprocessing.OneHotEncoder."
+            ) from error
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _warn_outside_unit_interval(X, threshold):
+    values = X.data if sparse.issparse(X) else X
+    if values.size and (values.min() < 0 or values.max() > 1):
+        warnings.warn(
+            f"X has values from {values.min()} to {values.max()}, outside [0, 1]; "
+            f"those above binarize={threshold} are taken as 1, all others as 0. "
+            f"Scale X, or set binarize to a threshold in the units of X.",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+
+
+def _quiet_sum(values):
+    with np.errstate(all="ignore"):
+        return values.sum(dtype=np.float64)
