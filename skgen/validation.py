@@ -343,14 +343,14 @@ def _is_number(text):
 
 
 def _warn_outside_unit_interval(X, threshold):
-    values = X.data if sparse.issparse(X) else X
-    if values.size and (values.min() < 0 or values.max() > 1):
+    low, high = X.min(), X.max()
+    if low < 0 or high > 1:
         warnings.warn(
-            f"X has values from {values.min()} to {values.max()}, outside [0, 1]; "
-            f"those above binarize={threshold} are taken as 1, all others as 0. "
-            f"Scale X, or set binarize to a threshold in the units of X.",
+            f"X has values from {low} to {high}, outside [0, 1]; those above "
+            f"binarize={threshold} are taken as 1, all others as 0. Scale X, or set "
+            f"binarize to a threshold in the units of X.",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=7,  # the caller of fit or partial_fit
         )
 
 

@@ -49,17 +49,18 @@ class BinaryRBM(FittedRBM):
     ----------
     n_components : int, default=256
         Number of hidden units.
-    learning_rate : float, default=0.1
+    learning_rate : float, default=0.2
         Step size of the first epoch, on the mean gradient.
     learning_rate_schedule : {"linear", "constant"}, default="linear"
         "linear" falls to zero over `max_iter`. ``partial_fit``, which knows no end,
         always uses "constant".
-    momentum : float, default=0.5
+    momentum : float, default=0.0
         In [0, 1).
     weight_decay : float, default=1e-4
         L2 penalty on the weights, not the biases.
-    batch_size : int, default=100
-        Rows per update; larger than n_samples means all rows.
+    batch_size : int or "auto", default="auto"
+        Rows per update; larger than n_samples means all rows. "auto" makes about 100
+        updates an epoch from 10 to 100 rows each.
     n_chains : int, default=None
         Persistent chains; None: as many as rows in a batch, at least 100. "cd" starts
         a chain at each row instead.
@@ -158,7 +159,10 @@ class BinaryRBM(FittedRBM):
         "learning_rate_schedule": [StrOptions({"constant", "linear"})],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            Interval(Integral, 1, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "negative_phase": [StrOptions({"pcd", "cd", "exact"})],
@@ -184,11 +188,11 @@ class BinaryRBM(FittedRBM):
         self,
         n_components=256,
         *,
-        learning_rate=0.1,
+        learning_rate=0.2,
         learning_rate_schedule="linear",
-        momentum=0.5,
+        momentum=0.0,
         weight_decay=1e-4,
-        batch_size=100,
+        batch_size="auto",
         n_chains=None,
         n_gibbs_steps=1,
         negative_phase="pcd",
@@ -320,18 +324,20 @@ class BinaryRBM(FittedRBM):
         always_exact = self.partition_method in ("auto", "exact") and (
             min(n_features, self.n_components) <= _UNITS_PER_EPOCH
         )
-        n_chains = max(100, min(self.batch_size, n_samples))
         return initial_state(
             marginals=(np.asarray(X.sum(axis=0)).ravel() + 1) / (n_samples + 2),
             n_components=self.n_components,
-            n_chains=self.n_chains or n_chains,
+            n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
             with_belt=not always_exact,
             rng=rng,
         )
 
     def _run(self, state, X, X_val, epochs, schedule, earlier):
         """Epochs of training, scored on some training rows and on the held-out ones."""
-        settings = Settings(*(getattr(self, name) for name in Settings._fields))
+        batch_size = self._rows_per_update(X.shape[0])
+        settings = Settings(
+            batch_size, *(getattr(self, name) for name in Settings._fields[1:])
+        )
         resample = self.binarize == "sample"
         scored = X
         if X.shape[0] > _SCORED_ROWS:
@@ -346,7 +352,7 @@ class BinaryRBM(FittedRBM):
                 self.learning_rate,
                 epoch - epochs[0] + 1,
                 self.max_iter,
-                n_updates=-(-X.shape[0] // self.batch_size),
+                n_updates=-(-X.shape[0] // batch_size),
             )
             return train_epoch(state, X, settings, rates, resample)
 
@@ -369,6 +375,11 @@ class BinaryRBM(FittedRBM):
             report=report_line("BinaryRBM", epochs[-1]) if self.verbose else None,
             earlier=earlier,
         )
+
+    def _rows_per_update(self, n_samples):
+        if self.batch_size == "auto":
+            return min(max(n_samples // 100, 10), 100, n_samples)
+        return min(self.batch_size, n_samples)
 
     def _score(self, parameters, X, log_partition):
         """Mean log-likelihood of binary rows under parameters still in training."""

@@ -80,6 +80,7 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
             Nats. All rows share the error of ``log_partition_``, whose standard error
             is ``log_partition_std_``.
         """
+        check_is_fitted(self)
         log_partition = self.log_partition_
 
         def log_likelihood(parameters, X):

@@ -156,7 +156,6 @@ def train_epoch(state, X, settings, learning_rates, resample=False):
     """
     rng = state.rng
     rows = rng.permutation(X.shape[0])
-    settings = settings._replace(batch_size=min(settings.batch_size, rows.size))
     batches = np.split(rows, range(settings.batch_size, rows.size, settings.batch_size))
     stride = _updates_per_move(settings, len(state.chains))
     scratch = tuple(np.empty_like(state.parameters.weights) for _ in range(2))
@@ -220,15 +219,20 @@ def update(state, X, settings, learning_rate, scratch):
 
     early_share = _AVERAGED_SHARE / (_AVERAGED_SHARE + state.n_updates)
     share = np.float32(max(1 - settings.averaging, early_share))
-    for value, speed, slope, mean in zip(parameters, velocity, gradient, average):
-        speed *= settings.momentum
+    memories = (scratch[1], None, None)
+    for value, speed, slope, mean, memory in zip(
+        parameters, velocity, gradient, average, memories
+    ):
         slope *= np.float32(learning_rate)
-        speed += slope
-        value += speed
+        if settings.momentum:
+            speed *= settings.momentum
+            speed += slope
+            slope = speed
+        value += slope
         if settings.averaging:
-            np.subtract(value, mean, out=slope)
-            slope *= share
-            mean += slope
+            step = np.subtract(value, mean, out=memory)
+            step *= share
+            mean += step
         else:
             mean[:] = value
     return state._replace(chains=chains, n_updates=state.n_updates + 1)

@@ -1,0 +1,108 @@
+import copy
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+
+from skgen.rbm.gradients import log_likelihood_gradient
+from skgen.rbm.training import Settings, initial_state, train_epoch, update
+
+PLAIN = Settings(
+    batch_size=8,
+    momentum=0.0,
+    weight_decay=0.0,
+    n_gibbs_steps=1,
+    negative_phase="exact",
+    centered=False,
+    averaging=0.0,
+)
+
+
+@pytest.fixture
+def X():
+    return (np.random.default_rng(0).random((8, 6)) < 0.4).astype(np.uint8)
+
+
+def new_state(X, with_belt=False, seed=0):
+    marginals = (X.sum(axis=0) + 1) / (len(X) + 2)
+    return initial_state(marginals, 3, 5, with_belt, np.random.default_rng(seed))
+
+
+def scratch(state):
+    return tuple(np.empty_like(state.parameters.weights) for _ in range(2))
+
+
+def test_starts_as_the_product_of_the_marginals(X):
+    state = new_state(X)
+    probability = 1 / (1 + np.exp(-state.parameters.visible_bias.astype(float)))
+    assert_allclose(probability, (X.sum(axis=0) + 1) / 10, rtol=1e-6)
+    assert np.abs(state.parameters.weights).max() < 0.05
+
+
+def test_plain_update_is_gradient_ascent(X):
+    state = new_state(X)
+    before = copy.deepcopy(state.parameters)
+    rows = X.astype(np.float32)
+    state = update(state, rows, PLAIN, 0.1, scratch(state))
+    gradient = log_likelihood_gradient(before, rows)
+    for new, old, slope in zip(state.parameters, before, gradient):
+        assert_allclose(new, old + 0.1 * slope, atol=1e-6)
+    for mean, value in zip(state.average, state.parameters):
+        assert_array_equal(mean, value)
+
+
+def test_momentum_and_decay(X):
+    settings = PLAIN._replace(momentum=0.9, weight_decay=0.5)
+    state, rows = new_state(X), X.astype(np.float32)
+    expected = state.parameters.weights.astype(float)
+    velocity = 0
+    for _ in range(3):
+        slope = log_likelihood_gradient(state.parameters, rows).weights - 0.5 * expected
+        state = update(state, rows, settings, 0.1, scratch(state))
+        velocity = 0.9 * velocity + 0.1 * slope
+        expected = expected + velocity
+        assert_allclose(state.parameters.weights, expected, atol=1e-6)
+
+
+def test_average_early_and_late(X):
+    """The share of the newest iterate is 10 / (10 + t), later 1 - averaging."""
+    settings = PLAIN._replace(averaging=0.5)
+    state, rows = new_state(X), X.astype(np.float32)
+    expected = 0
+    for t in range(15):
+        state = update(state, rows, settings, 0.1, scratch(state))
+        share = max(0.5, 10 / (10 + t))
+        expected = (1 - share) * expected + share * state.parameters.weights
+        assert_allclose(state.average.weights, expected, atol=1e-6)
+
+
+def test_offsets_never_decay_to_denormals():
+    X = np.zeros((8, 6), dtype=np.uint8)
+    state = new_state(X)
+    for _ in range(300):
+        state = update(state, X.astype(np.float32), PLAIN, 0.01, scratch(state))
+    assert state.offsets.visible.min() >= np.float32(1e-6)
+
+
+@pytest.mark.parametrize("negative_phase", ["pcd", "cd"])
+def test_sparse_rows_train_like_dense_ones(X, negative_phase):
+    settings = PLAIN._replace(batch_size=3, negative_phase=negative_phase)
+    rates = np.full(3, 0.1)
+    dense = train_epoch(new_state(X, with_belt=True), X, settings, rates)
+    sparse = train_epoch(new_state(X, with_belt=True), csr_array(X), settings, rates)
+    assert dense.n_updates == sparse.n_updates == 3
+    assert_array_equal(dense.parameters.weights, sparse.parameters.weights)
+
+
+def test_rows_are_drawn_anew_from_probabilities():
+    """One epoch sees a binary draw of each row: exactly the marginals on average."""
+    X = np.full((4000, 6), 0.3, dtype=np.float32)
+    state = initial_state(np.full(6, 0.5), 3, 5, False, np.random.default_rng(0))
+    settings = PLAIN._replace(batch_size=4000)
+    state = train_epoch(state, X, settings, np.full(1, 1.0), resample=True)
+    # one step of size 1 from P(x) = 0.5: the bias moves by mean(x) - 0.5
+    moved = state.parameters.visible_bias
+    error = np.sqrt(0.3 * 0.7 / 4000)
+    assert np.all(np.abs(moved - (0.3 - 0.5)) < 4 * error + 0.01)
+    assert np.ptp(moved) > 0

@@ -1,0 +1,100 @@
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skgen.fitting import EarlyStopping, report_line, run_epochs, step_sizes
+
+
+class Scores(NamedTuple):
+    value: float
+
+
+def run(criteria, stopping=None, **options):
+    """State n after epoch n, with the given criterion."""
+    return run_epochs(
+        [0],
+        lambda state, epoch: [epoch],
+        lambda state: (Scores(criteria[state[0] - 1]), criteria[state[0] - 1]),
+        epochs=range(1, len(criteria) + 1),
+        early_stopping=stopping,
+        **options,
+    )
+
+
+def test_without_early_stopping_the_last_state_is_kept():
+    state, history = run([3.0, 1.0, 2.0])
+    assert state == [3]
+    assert_array_equal(history.epoch, [1, 2, 3])
+    assert_array_equal(history.value, [3.0, 1.0, 2.0])
+    assert np.all(np.diff(history.seconds) >= 0)
+
+
+def test_the_best_state_is_kept():
+    state, history = run([1.0, 5.0, 4.0, 3.0, 9.0], EarlyStopping(2, 0.0))
+    assert state == [2]
+    assert len(history) == 4
+
+
+def test_a_gain_below_tol_is_none():
+    state, history = run([1.0, 1.4, 1.45, 2.2], EarlyStopping(2, 0.5))
+    assert state == [1]
+    assert len(history) == 3
+
+
+def test_an_undefined_criterion_keeps_some_state():
+    state, _ = run([np.nan, np.nan], EarlyStopping(5, 0.0))
+    assert state == [1]
+
+
+def test_the_kept_state_is_out_of_reach_of_training():
+    """Training reuses the arrays of the state it is given."""
+
+    def train(state, epoch):
+        state += 1
+        return state
+
+    state, _ = run_epochs(
+        np.zeros(1),
+        train,
+        lambda state: (Scores(0.0), -abs(state[0] - 2)),
+        epochs=range(1, 6),
+        early_stopping=EarlyStopping(9, 0.0),
+    )
+    assert state[0] == 2
+
+
+def test_history_continues():
+    _, first = run([1.0, 2.0])
+    _, both = run([1.0, 2.0], earlier=first.tolist())
+    assert_array_equal(both.value, [1, 2, 1, 2])
+    assert np.all(np.diff(both.seconds) >= 0)
+
+
+def test_divergence_names_the_epoch():
+    def train(state, epoch):
+        raise FloatingPointError("too large")
+
+    with pytest.raises(FloatingPointError, match="Epoch 4: too large"):
+        run_epochs(0, train, None, epochs=[4])
+
+
+def test_schedules():
+    constant = step_sizes("constant", 2.0, 3, 4, 5)
+    assert_allclose(constant, np.full(5, 2.0))
+    linear = np.concatenate([step_sizes("linear", 2.0, e, 4, 5) for e in range(1, 5)])
+    assert_allclose(linear, 2 * (1 - np.arange(20) / 20))
+    cosine = np.concatenate([step_sizes("cosine", 2.0, e, 4, 5) for e in range(1, 5)])
+    assert_allclose(cosine, 1 + np.cos(np.pi * np.arange(20) / 20))
+
+
+def test_report_lines_are_aligned(capsys):
+    report = report_line("BinaryRBM", 10)
+    report((1, 0.5, -123.456, np.nan))
+    report((10, 100.25, -9.5, np.nan))
+    report((10, 100.25, -9.5, -10.5))
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "[BinaryRBM] epoch  1/10     0.5 s   train    -123.46 nats"
+    assert len(second) == len(first)
+    assert third.endswith("validation     -10.50 nats")
