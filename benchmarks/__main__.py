@@ -1,0 +1,24 @@
+"""python -m benchmarks NAME [--data FILE.npz] [--quick]"""
+
+import argparse
+import importlib
+
+from benchmarks.common import write_table
+
+MODULES = {
+    "rbm-defaults": "benchmarks.rbm_defaults",
+    "rbm-likelihood": "benchmarks.rbm_likelihood",
+    "rbm-partition": "benchmarks.rbm_partition",
+    "rbm-rolling-cost": "benchmarks.rbm_rolling_cost",
+}
+
+parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+parser.add_argument("name", choices=sorted(MODULES))
+parser.add_argument(
+    "--data", help="an .npz file with X_train and X_test; scikit-learn's digits if none"
+)
+parser.add_argument("--quick", action="store_true", help="a small run, to see it work")
+arguments = parser.parse_args()
+
+module = importlib.import_module(MODULES[arguments.name])
+write_table(arguments, module.run(arguments.data, arguments.quick))

@@ -1,0 +1,77 @@
+"""Data, timing and tables that the benchmarks share."""
+
+import json
+import pathlib
+import platform
+import time
+
+import numpy as np
+import pandas as pd
+import scipy
+import sklearn
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+import skgen
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def binary_data(path, seed=1):
+    """Name, X_train, X_test as 0/1; grey levels are binarised by one seeded draw."""
+    if path is None:
+        X_train, X_test = train_test_split(
+            load_digits().data / 16, test_size=0.2, random_state=0
+        )
+        name = "digits"
+    else:
+        with np.load(path) as data:
+            X_train, X_test = data["X_train"], data["X_test"]
+        name = pathlib.Path(path).stem
+    rng = np.random.default_rng(seed)
+    return name, *(_drawn(X.reshape(len(X), -1), rng) for X in (X_train, X_test))
+
+
+def _drawn(X, rng):
+    top = 255 if X.dtype == np.uint8 and X.max() > 1 else 1
+    return (rng.random(X.shape, dtype=np.float32) * top < X).astype(np.uint8)
+
+
+def interleaved_medians(functions, n_rounds):
+    """Median seconds of each function, all of them called once in every round."""
+    seconds = np.array([[_seconds(f) for f in functions] for _ in range(n_rounds)])
+    return np.median(seconds, axis=0)
+
+
+def _seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def write_table(arguments, rows):
+    """Print the rows, a list of dicts, and write them with what they ran on."""
+    print(pd.DataFrame(rows).to_string(index=False))
+    RESULTS.mkdir(exist_ok=True)
+    data = pathlib.Path(arguments.data).stem if arguments.data else "digits"
+    quick = "-quick" if arguments.quick else ""
+    path = RESULTS / f"{arguments.name}-{data}{quick}.json"
+    versions = {
+        "skgen": skgen.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    content = {"processor": _processor(), "versions": versions, "rows": rows}
+    path.write_text(json.dumps(content, indent=1) + "\n")
+    print(f"\nwritten to {path.relative_to(RESULTS.parent.parent)}")
+
+
+def _processor():
+    information = pathlib.Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()
