@@ -24,9 +24,9 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
 
     X is dense or CSR of shape (n_samples, n_features), binarised as `binarize` says; H
     is an array of shape (n_samples, n_components). Energies and log-probabilities are
-    in nats, one per row. All methods raise ``NotFittedError``
-    before ``fit`` and ``ValueError`` on input that is not finite, not binary where 0/1
-    is demanded, or of another number of features.
+    in nats, one per row. All methods raise ``NotFittedError`` before ``fit`` and
+    ``ValueError`` on input that is not finite, not binary where 0/1 is demanded, or of
+    another number of features.
     """
 
     def transform(self, X):
@@ -246,8 +246,8 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         Parameters
         ----------
         method : {"ais", "exact"}, default="ais"
-            Annealed importance sampling from the product of the data's marginals, or
-            enumeration (one of the layers with at most 20 units).
+            Annealed importance sampling from a product of marginals, or enumeration
+            (one of the layers with at most 20 units).
         n_chains : int, default=100
             Independent particles of AIS.
         n_temperatures : int, default=1000

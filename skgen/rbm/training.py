@@ -18,7 +18,7 @@ from skgen.rbm.gradients import (
     moments,
     persistent_chains,
 )
-from skgen.rbm.partition import Belt, new_belt, roll
+from skgen.rbm.partition import Belt, flattened_base, new_belt, roll
 from skgen.rbm.samplers import bernoulli, sample_hidden
 from skgen.validation import rows_as_float
 
@@ -59,7 +59,7 @@ class TrainingState(NamedTuple):
     chains : ndarray of shape (n_chains, N)
         Hidden states of the persistent chains.
     base_bias : ndarray of shape (M,)
-        Log-odds of the data's marginals, float32.
+        Of the base model of annealed importance sampling, float32.
     belt : Belt or None
         Rolling AIS; None where log Z is enumerated.
     n_updates : int
@@ -101,12 +101,15 @@ def initial_state(marginals, n_components, n_chains, with_belt, rng):
     >>> initial_state(np.full(3, 0.5), 2, 5, False, rng).parameters.visible_bias
     array([0., 0., 0.], dtype=float32)
     """
+    base_bias = flattened_base(marginals)
     marginals = marginals.astype(np.float32)
-    base_bias = np.log(marginals) - np.log1p(-marginals)
-    weights = np.zeros((base_bias.size, n_components), np.float32)
-    base = RBMParameters(weights, base_bias, np.zeros(n_components, np.float32))
-    belt = new_belt(base, base_bias.copy(), N_PARTICLES, rng) if with_belt else None
-    start = base._replace(weights=rng.normal(0, 0.01, weights.shape).astype(np.float32))
+    start = RBMParameters(
+        np.zeros((base_bias.size, n_components), np.float32),
+        2 * base_bias,
+        np.zeros(n_components, np.float32),
+    )
+    belt = new_belt(start, base_bias, N_PARTICLES, rng) if with_belt else None
+    start.weights[:] = rng.normal(0, 0.01, start.weights.shape)
     X = bernoulli(np.broadcast_to(marginals, (n_chains, marginals.size)), rng)
     return TrainingState(
         parameters=start,
@@ -114,7 +117,7 @@ def initial_state(marginals, n_components, n_chains, with_belt, rng):
         average=RBMParameters(*(array.copy() for array in start)),
         offsets=Offsets(marginals, np.full(n_components, 0.5, np.float32)),
         chains=sample_hidden(start, X, rng),
-        base_bias=base_bias.copy(),
+        base_bias=base_bias,
         belt=belt,
         n_updates=0,
         rng=rng,

@@ -88,6 +88,20 @@ def test_standard_error_of_known_weights():
     assert_allclose(np.mean(sizes), 50 / np.exp(0.3**2), rtol=0.02)
 
 
+def test_a_new_belt_knows_log_z():
+    """Its particles are exact draws, weighted by the ratio of known Z: no error."""
+    bias = np.array([1.0, -2.0, 4.0])
+    parameters = RBMParameters(np.zeros((3, 2)), bias, np.zeros(2))
+    rng = np.random.default_rng(5)
+    belt = partition.new_belt(parameters, bias / 2, 3000, rng)
+    particles = partition.arrived(belt)
+    estimate = partition.summarize(particles, bias / 2, "rolling")
+    assert_allclose(estimate.value, partition.exact_log_partition(parameters).value)
+    p = 1 / (1 + np.exp(-bias))
+    error = np.sqrt(p * (1 - p) / len(particles.X))
+    assert np.all(np.abs(particles.X.mean(axis=0) - p) < 4.5 * error)
+
+
 @pytest.mark.parametrize("n_moves", [0, 50, 150, 400, 1000])
 def test_a_third_of_the_belt_is_at_the_model(n_moves):
     rng = np.random.default_rng(4)
@@ -105,7 +119,7 @@ def test_rolling_along_moving_parameters(model):
     """The parameters move from the base to the model while the belt rolls."""
     target, base_bias = model
     exact = partition.exact_log_partition(target).value
-    start = RBMParameters(np.zeros((10, 8)), base_bias, np.zeros(8))
+    start = RBMParameters(np.zeros((10, 8)), 2 * base_bias, np.zeros(8))
     scores = []
     for seed in range(12):
         rng = np.random.default_rng(seed)
