@@ -1,6 +1,6 @@
 """What the defaults of BinaryRBM were chosen by: the effect of changing each.
 
-Digits and breast cancer come with scikit-learn; ``--data`` names another set. A row is
+Digits and breast cancer come with scikit-learn; ``--data`` adds another set. A row is
 the mean test log-likelihood over seeds; the first is that of the defaults.
 """
 
@@ -41,7 +41,7 @@ def run(path, quick):
     sets = [binary_data(None), breast_cancer()]
     if path is not None:
         name, X_train, X_test = binary_data(path)
-        sets = [(name, X_train[:10_000], X_test[:4000])]
+        sets.append((name, X_train[:10_000], X_test[:4000]))
     rows = []
     for name, X_train, X_test in sets:
         for change in CHANGES[:2] if quick else CHANGES:

@@ -44,7 +44,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 # of hidden units and its learning rate are searched like any hyperparameter. The raw
 # binary pixels go to the same classifier, on the same folds.
 classifier = LogisticRegression(max_iter=1000)
-folds = StratifiedKFold(5, shuffle=True, random_state=0)
+folds = StratifiedKFold(4, shuffle=True, random_state=0)
 
 pixels = Pipeline([("binarizer", Binarizer(threshold=0.5)), ("classifier", classifier)])
 pixel_scores = cross_val_score(pixels, X_train, y_train, cv=folds)

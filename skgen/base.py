@@ -1,7 +1,40 @@
 """What the generative estimators share: the score, reconstruction and tags."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, DensityMixin, TransformerMixin
+
+
+@contextmanager
+def features_kept_on_failure(estimator):
+    """Put the number and names of features back if the block does not succeed.
+
+    They are set when input is checked, the fitted attributes when training has ended;
+    between the two an error or an interruption must not mix the old and the new.
+
+    Examples
+    --------
+    >>> from skgen import BinaryRBM
+    >>> from skgen.base import features_kept_on_failure
+    >>> rbm = BinaryRBM()
+    >>> try:
+    ...     with features_kept_on_failure(rbm):
+    ...         rbm.n_features_in_ = 3
+    ...         raise KeyboardInterrupt
+    ... except KeyboardInterrupt:
+    ...     print(hasattr(rbm, "n_features_in_"))
+    False
+    """
+    names = ("n_features_in_", "feature_names_in_")
+    before = {name: vars(estimator)[name] for name in names if name in vars(estimator)}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            vars(estimator).pop(name, None)
+        vars(estimator).update(before)
+        raise
 
 
 class GenerativeMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin):
@@ -24,6 +57,14 @@ class GenerativeMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
         -------
         float
             Nats per row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> bool(np.log(0.1) < rbm.score([[0, 1], [1, 0]]) < 0)
+        True
         """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
@@ -37,6 +78,13 @@ class GenerativeMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Density
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> rbm.reconstruct([[0, 1]]).shape
+        (1, 2)
         """
         return self.inverse_transform(self.transform(X))
 

@@ -20,7 +20,7 @@ class EarlyStopping(NamedTuple):
 
 
 def run_epochs(
-    state, train, evaluate, *, epochs, early_stopping=None, report=None, earlier=()
+    state, train, evaluate, *, epochs, early_stopping=None, report=None, earlier=None
 ):
     """Train for some epochs, score each, and keep the last or the best.
 
@@ -36,11 +36,12 @@ def run_epochs(
     epochs : iterable of int
         Their numbers.
     early_stopping : EarlyStopping, default=None
-        If given, the state with the best criterion is kept.
+        If given, the state with the best criterion is kept; where training goes on, the
+        state it goes on from is one of the candidates.
     report : callable, default=None
         Called with each record of the learning curve.
-    earlier : sequence of tuple, default=()
-        Records that the learning curve continues.
+    earlier : numpy.recarray, default=None
+        The learning curve so far, if training goes on.
 
     Returns
     -------
@@ -69,29 +70,30 @@ def run_epochs(
     >>> state, history.epoch, history.value
     (3, array([1, 2, 3, 4, 5]), array([-4., -1., -0., -1., -4.]))
     """
-    records = [tuple(record) for record in earlier]
-    started = time.perf_counter() - (records[-1][1] if records else 0.0)
+    records = []
+    started = time.perf_counter() - (0.0 if earlier is None else earlier.seconds[-1])
     best, kept, stale = -np.inf, None, 0
+    if early_stopping is not None and earlier is not None:
+        best, kept = evaluate(state)[1], copy.deepcopy(state)
     for epoch in epochs:
         try:
             state = train(state, epoch)
         except FloatingPointError as error:
             raise FloatingPointError(f"Epoch {epoch}: {error}") from None
         scores, criterion = evaluate(state)
-        seconds = time.perf_counter() - started
-        record = (epoch, seconds, *scores)
-        records.append(record)
+        records.append((epoch, time.perf_counter() - started, *scores))
         if report is not None:
-            report(record)
+            report(records[-1])
         if early_stopping is not None:
-            if kept is None or criterion > best + early_stopping.tol:
-                best, kept, stale = criterion, copy.deepcopy(state), 0
-            else:
-                stale += 1
+            stale = 0 if criterion > best + early_stopping.tol else stale + 1
+            if not criterion <= best:
+                best, kept = criterion, copy.deepcopy(state)
             if stale >= early_stopping.n_iter_no_change:
                 break
     names = ["epoch", "seconds", *scores._fields]
     history = np.rec.fromrecords(records, names=names)
+    if earlier is not None:
+        history = np.concatenate([earlier, history]).view(np.recarray)
     return (state if kept is None else kept), history
 
 

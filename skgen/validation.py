@@ -4,6 +4,7 @@ The only place that imports scikit-learn's private names.
 """
 
 import warnings
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -46,12 +47,10 @@ def as_generator(random_state):
     >>> as_generator(0).integers(100) == as_generator(0).integers(100)
     np.True_
     """
-    if random_state is None:
-        return np.random.default_rng()
-    if not isinstance(random_state, np.random.RandomState):
-        check_random_state(random_state)
+    if random_state is None or isinstance(random_state, Integral):
         return np.random.default_rng(random_state)
-    return np.random.default_rng(random_state.randint(2**32, size=4, dtype=np.uint32))
+    legacy = check_random_state(random_state)
+    return np.random.default_rng(legacy.randint(2**32, size=4, dtype=np.uint32))
 
 
 def float_dtype(dtype):
@@ -117,16 +116,7 @@ def check_input(estimator, X, *, reset=False):
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    values = X.data if sparse.issparse(X) else X
-    # a finite sum proves finite values without a mask of the size of X
-    if values.dtype.kind == "f" and not np.isfinite(_quiet_sum(values)):
-        _refuse(
-            X,
-            lambda v: ~np.isfinite(v),
-            "X contains {value} at row {row}, column {column}: "
-            f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
-            "them in first, for example with sklearn.impute.SimpleImputer.",
-        )
+    _check_finite(X, "X", estimator)
     return X
 
 
@@ -147,8 +137,13 @@ def check_latent(estimator, H, n_components):
     ValueError: H must lie in [0, 1], got 2.0 at row 0, column 1: pass ...
     """
     H = check_array(
-        H, dtype=(np.float64, np.float32), input_name="H", estimator=estimator
+        H,
+        dtype=(np.float64, np.float32),
+        ensure_all_finite=False,
+        input_name="H",
+        estimator=estimator,
     )
+    _check_finite(H, "H", estimator)
     if H.shape[1] != n_components:
         raise ValueError(
             f"H has {H.shape[1]} columns, but the model has {n_components} components: "
@@ -344,16 +339,29 @@ def _is_number(text):
 
 def _warn_outside_unit_interval(X, threshold):
     low, high = X.min(), X.max()
-    if low < 0 or high > 1:
+    # a threshold outside [0, 1) was chosen in the units of X
+    if 0 <= threshold < 1 and (low < 0 or high > 1):
         warnings.warn(
             f"X has values from {low} to {high}, outside [0, 1]; those above "
             f"binarize={threshold} are taken as 1, all others as 0. Scale X, or set "
             f"binarize to a threshold in the units of X.",
             DataConversionWarning,
-            stacklevel=7,  # the caller of fit or partial_fit
+            stacklevel=8,  # the caller of fit or partial_fit
         )
 
 
-def _quiet_sum(values):
+def _check_finite(X, name, estimator):
+    values = X.data if sparse.issparse(X) else X
+    if values.dtype.kind != "f":
+        return
+    # a finite sum proves finite values without a mask of the size of X
     with np.errstate(all="ignore"):
-        return values.sum(dtype=np.float64)
+        total = values.sum(dtype=np.float64)
+    if not np.isfinite(total):
+        _refuse(
+            X,
+            lambda v: ~np.isfinite(v),
+            f"{name} contains {{value}} at row {{row}}, column {{column}}: "
+            f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
+            f"them in first, for example with sklearn.impute.SimpleImputer.",
+        )

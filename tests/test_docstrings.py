@@ -23,7 +23,7 @@ def test_functions_have_an_example(function):
     documentation = inspect.getdoc(function)
     assert documentation
     if inspect.isfunction(function):
-        assert "Examples\n--------" in documentation
+        assert "Examples\n--------\n>>> " in documentation
 
 
 @pytest.mark.parametrize("estimator", [skgen.BinaryRBM])
@@ -42,3 +42,4 @@ def test_every_parameter_and_method_is_documented(estimator):
             for parameter in list(inspect.signature(method).parameters)[1:]:
                 assert f"\n{parameter} : " in documentation, (name, parameter)
             assert "\nReturns\n" in documentation, name
+            assert "\nExamples\n--------\n>>> " in documentation, name

@@ -37,15 +37,30 @@ def test_the_best_state_is_kept():
     assert len(history) == 4
 
 
-def test_a_gain_below_tol_is_none():
+def test_tol_decides_when_to_stop_not_what_to_keep():
     state, history = run([1.0, 1.4, 1.45, 2.2], EarlyStopping(2, 0.5))
-    assert state == [1]
+    assert state == [3]
     assert len(history) == 3
 
 
-def test_an_undefined_criterion_keeps_some_state():
+def test_an_undefined_criterion_is_never_preferred():
     state, _ = run([np.nan, np.nan], EarlyStopping(5, 0.0))
-    assert state == [1]
+    assert state is not None
+    state, _ = run([np.nan, 1.0, 2.0, 1.5], EarlyStopping(5, 0.0))
+    assert state == [3]
+
+
+def test_what_training_goes_on_from_is_a_candidate():
+    _, earlier = run([5.0])
+    state, _ = run_epochs(
+        [2],
+        lambda state, epoch: [epoch],
+        lambda state: (Scores(0.0), -state[0]),
+        epochs=range(3, 9),
+        early_stopping=EarlyStopping(2, 0.0),
+        earlier=earlier,
+    )
+    assert state == [2]
 
 
 def test_the_kept_state_is_out_of_reach_of_training():
@@ -67,7 +82,7 @@ def test_the_kept_state_is_out_of_reach_of_training():
 
 def test_history_continues():
     _, first = run([1.0, 2.0])
-    _, both = run([1.0, 2.0], earlier=first.tolist())
+    _, both = run([1.0, 2.0], earlier=first)
     assert_array_equal(both.value, [1, 2, 1, 2])
     assert np.all(np.diff(both.seconds) >= 0)
 

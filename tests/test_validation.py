@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csc_array, csr_array, csr_matrix
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skgen import BinaryRBM, validation
 
@@ -113,10 +113,13 @@ def test_hidden_values(X, fitted):
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    H[4, 1] = np.nan
+    with pytest.raises(ValueError, match="H contains NaN at row 4, column 1"):
+        fitted.inverse_transform(H)
     with pytest.raises(ValueError, match="H has 2 columns, but the model has 3"):
-        fitted.inverse_transform(H[:, :2])
+        fitted.inverse_transform(X[:, :2])
     with pytest.raises(ValueError, match="as many rows as each other, got 30 and 29"):
-        fitted.energy(X, H[:29])
+        fitted.energy(X, X[:29, :3])
 
 
 def test_exact_methods_on_a_large_model():
@@ -141,11 +144,17 @@ def test_divergence_leaves_no_half_fitted_model(X, fitted):
     for method in (new.fit, new.partial_fit):
         with pytest.raises(FloatingPointError):
             method(X)
-    assert not hasattr(new, "components_")
+    assert not hasattr(new, "components_") and not hasattr(new, "n_features_in_")
+    with pytest.raises(NotFittedError):
+        new.sample()
 
     rbm = BinaryRBM(3, max_iter=2, warm_start=True, random_state=0).fit(X)
     before = rbm.score_samples(X)
-    rbm.set_params(learning_rate=1e6)
+    rbm.set_params(learning_rate=1e6, warm_start=False)
+    with pytest.raises(FloatingPointError, match="Epoch 1"):
+        rbm.fit(X[:, :3])
+    assert_array_equal(rbm.score_samples(X), before)
+    rbm.set_params(warm_start=True)
     for method in (rbm.fit, rbm.partial_fit):
         with pytest.raises(FloatingPointError, match="Epoch 3"):
             method(X)
@@ -171,17 +180,23 @@ def test_parameters(X, parameters, message):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda r: r.sample(0), "n_samples must be an integer >= 1, got 0"),
-        (lambda r: r.sample(2.5), r"n_samples must be an integer >= 1, got 2\.5"),
-        (lambda r: r.sample(n_gibbs_steps=-1), "n_gibbs_steps must be an integer >= 0"),
-        (lambda r: r.gibbs([[0] * 4], -1), "n_steps must be an integer >= 0, got -1"),
+        (lambda r: r.sample(0), "n_samples == 0, must be >= 1"),
+        (lambda r: r.sample(n_gibbs_steps=-1), "n_gibbs_steps == -1, must be >= 0"),
+        (lambda r: r.gibbs([[0] * 4], -1), "n_steps == -1, must be >= 0"),
         (lambda r: r.estimate_log_partition("bridge"), "must be 'ais' or 'exact'"),
-        (lambda r: r.estimate_log_partition(n_chains=0), "n_chains must be an integer"),
+        (lambda r: r.estimate_log_partition(n_chains=0), "n_chains == 0, must be >= 1"),
     ],
 )
 def test_arguments(fitted, call, message):
     with pytest.raises(ValueError, match=message):
         call(fitted)
+
+
+def test_argument_type(fitted):
+    with pytest.raises(
+        TypeError, match=r"n_samples must be an instance of int, not fl"
+    ):
+        fitted.sample(2.5)
 
 
 def test_a_fitted_model_keeps_its_components(X):
@@ -193,9 +208,12 @@ def test_a_fitted_model_keeps_its_components(X):
 @pytest.mark.parametrize("container", [np.asarray, csr_array])
 def test_unscaled_data_warns_once(X, container):
     with pytest.warns(DataConversionWarning, match=r"from 0\.0 to 255\.0") as record:
-        rbm = quick().fit(container(255 * X))
+        rbm = quick().fit(container(255 * X), X_val=255 * X)
     assert len(record) == 1
     assert record[0].filename == __file__
+    # a threshold in the units of X is a choice, not a mistake
+    same = quick(binarize=127.5).fit(container(255 * X))
+    assert_array_equal(same.components_, rbm.components_)
     # fitting told; using the model does not say it again
     assert_array_equal(rbm.transform(255 * X), rbm.transform(X))
 
@@ -227,6 +245,8 @@ def test_random_states():
     assert draw(3) == draw(3)
     assert draw(np.random.RandomState(3)) == draw(np.random.RandomState(3))
     assert draw(None) != draw(None)
+    np.random.seed(3)
+    assert draw(np.random) == draw(np.random.RandomState(3))
     state = np.random.RandomState(3)
     assert draw(state) != draw(state)
     with pytest.raises(ValueError, match="cannot be used to seed"):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import train_test_split
 
+from skgen.base import features_kept_on_failure
 from skgen.fitting import EarlyStopping, report_line, run_epochs, step_sizes
 from skgen.rbm import enumeration, partition
 from skgen.rbm.energy import free_energy
@@ -59,8 +60,8 @@ class BinaryRBM(FittedRBM):
     weight_decay : float, default=1e-4
         L2 penalty on the weights, not the biases.
     batch_size : int or "auto", default="auto"
-        Rows per update; larger than n_samples means all rows. "auto" makes about 100
-        updates an epoch from 10 to 100 rows each.
+        Rows per update, which are held densely; larger than n_samples means all rows.
+        "auto" makes about 100 updates an epoch from 10 to 100 rows each.
     n_chains : int, default=None
         Persistent chains; None: as many as rows in a batch, at least 100. "cd" starts
         a chain at each row instead.
@@ -75,9 +76,10 @@ class BinaryRBM(FittedRBM):
         Decay of the running average of the parameters, in [0, 1). Early on the average
         is over the last tenth of the updates. 0 returns the last iterate.
     binarize : float, None or "sample", default=0.5
-        A threshold: x > threshold is 1. None: X must hold only 0 and 1. "sample": X
-        holds probabilities, from which a new binary sample is drawn every epoch;
-        ``transform`` uses the probabilities, likelihoods demand 0/1.
+        A threshold: x > threshold is 1 (``sample`` returns 0/1 all the same). None: X
+        must hold only 0 and 1. "sample": X holds probabilities, from which a new binary
+        sample is drawn every epoch; ``transform`` uses the probabilities, likelihoods
+        demand 0/1.
     max_iter : int, default=50
         Epochs.
     early_stopping : bool, default=False
@@ -97,7 +99,8 @@ class BinaryRBM(FittedRBM):
         ``fit`` if its standard error exceeds 0.2 nat. (``partial_fit`` is frequent, so
         there "auto" enumerates at most 12 units and never runs "ais".)
     warm_start : bool, default=False
-        ``fit`` continues from the current parameters, chains and particles.
+        ``fit`` continues from the current parameters, chains and particles, whatever
+        `n_chains` is now; enumeration goes on where it was used.
     verbose : int, default=0
         1: one line per epoch: epoch, time, log-likelihood of train and validation.
     random_state : int, RandomState instance or None, default=None
@@ -245,31 +248,17 @@ class BinaryRBM(FittedRBM):
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> BinaryRBM(2, max_iter=10, random_state=0).fit([[0, 1], [1, 1]]).n_iter_
+        10
         """
-        X, dtype = self._training_rows(X, reset=not self._continues())
-        rng = self._state.rng if self._continues() else self._generator(None)
-        rows = X
-        if X_val is not None:
-            X_val, _ = self._training_rows(X_val, reset=False)
-        elif self.early_stopping:
-            seed = int(rng.integers(2**31))
-            rows, X_val = train_test_split(
-                X, test_size=self.validation_fraction, random_state=seed
-            )
-        state = self._start(rows, rng, continues=self._continues())
-        earlier = self.history_.tolist() if self._continues() else []
-        n_earlier = len(earlier)
-        state, history = self._run(
-            state,
-            rows,
-            X_val,
-            range(n_earlier + 1, n_earlier + self.max_iter + 1),
-            self.learning_rate_schedule,
-            earlier,
+        continues = self.warm_start and hasattr(self, "_state")
+        return self._train(
+            X, X_val, continues, self.max_iter, self.learning_rate_schedule
         )
-        n_rows_seen = rows.shape[0] * (len(history) - n_earlier)
-        estimate, particles = self._closing_log_partition(state, n_rows_seen)
-        return self._store(state, estimate, particles, history, dtype)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -287,28 +276,52 @@ class BinaryRBM(FittedRBM):
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0)
+        >>> rbm.partial_fit([[0, 1]]).partial_fit([[1, 1], [1, 0]]).n_iter_
+        2
         """
-        fitted = hasattr(self, "_state")
-        X, dtype = self._training_rows(X, reset=not fitted)
-        state = self._start(X, None if fitted else self._generator(None), fitted)
-        earlier = self.history_.tolist() if fitted else []
-        epochs = range(len(earlier) + 1, len(earlier) + 2)
-        state, history = self._run(state, X, None, epochs, "constant", earlier)
-        estimate, particles = self._running_log_partition(state)
-        return self._store(state, estimate, particles, history, dtype)
+        return self._train(X, None, hasattr(self, "_state"), 1, "constant", False)
 
-    def _continues(self):
-        return self.warm_start and hasattr(self, "_state")
+    def _train(self, X, X_val, continues, max_iter, schedule, whole_fit=True):
+        """Check the input, train for max_iter epochs, estimate log Z, store it all."""
+        with features_kept_on_failure(self):
+            X, dtype = self._training_rows(X, reset=not continues)
+            rng = self._generator(None)
+            split_seed = self._split_seed if continues else int(rng.integers(2**31))
+            if X_val is not None:
+                X_val, _ = self._training_rows(X_val, reset=False, warn=False)
+            elif self.early_stopping and whole_fit:
+                X, X_val = train_test_split(
+                    X, test_size=self.validation_fraction, random_state=split_seed
+                )
+            state = self._start(X, rng, continues)
+            earlier = self.history_ if continues else None
+            state, history = self._run(state, X, X_val, max_iter, schedule, earlier)
+            if whole_fit or self.partition_method != "auto":
+                n_rows_seen = X.shape[0] * int(history.epoch[-1])
+                estimate, particles = self._closing_log_partition(state, n_rows_seen)
+            else:
+                estimate, particles = self._running_log_partition(state)
+        self._store(state, estimate, particles, history, dtype)
+        self._split_seed = split_seed
+        return self
 
-    def _training_rows(self, X, *, reset):
+    def _training_rows(self, X, *, reset, warn=True):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
         X = check_input(self, X, reset=reset)
         if self.binarize == "sample":
             return probabilities(X), X.dtype
-        return self._binarized(X, warn=True), X.dtype
+        return self._binarized(X, warn=warn), X.dtype
 
     def _start(self, X, rng, continues):
         """A new training state or, lest failing harm the model, a copy of its own."""
+        n_samples, n_features = X.shape
+        if "exact" in (self.partition_method, self.negative_phase):
+            enumeration.check_size(n_features, self.n_components)
         if continues:
             n_components = self._state.chains.shape[1]
             if self.n_components != n_components:
@@ -318,40 +331,34 @@ class BinaryRBM(FittedRBM):
                     f"estimator to start anew."
                 )
             return copy.deepcopy(self._state)
-        n_samples, n_features = X.shape
-        if "exact" in (self.partition_method, self.negative_phase):
-            enumeration.check_size(n_features, self.n_components)
+        count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
         always_exact = self.partition_method in ("auto", "exact") and (
             min(n_features, self.n_components) <= _UNITS_PER_EPOCH
         )
         return initial_state(
-            marginals=(np.asarray(X.sum(axis=0)).ravel() + 1) / (n_samples + 2),
+            marginals=(count + 1) / (n_samples + 2),
             n_components=self.n_components,
             n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
             with_belt=not always_exact,
             rng=rng,
         )
 
-    def _run(self, state, X, X_val, epochs, schedule, earlier):
+    def _run(self, state, X, X_val, max_iter, schedule, earlier):
         """Epochs of training, scored on some training rows and on the held-out ones."""
         batch_size = self._rows_per_update(X.shape[0])
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
         resample = self.binarize == "sample"
-        scored = X
-        if X.shape[0] > _SCORED_ROWS:
-            scored = X[state.rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
-        if resample:
-            scored = drawn(scored, state.rng)
-            X_val = None if X_val is None else drawn(X_val, state.rng)
+        n_earlier = 0 if earlier is None else len(earlier)
+        scored = self._scored_rows(X, X_val, state.rng)
 
         def train(state, epoch):
             rates = step_sizes(
                 schedule,
                 self.learning_rate,
-                epoch - epochs[0] + 1,
-                self.max_iter,
+                epoch - n_earlier,
+                max_iter,
                 n_updates=-(-X.shape[0] // batch_size),
             )
             return train_epoch(state, X, settings, rates, resample)
@@ -360,21 +367,33 @@ class BinaryRBM(FittedRBM):
             estimate, _ = self._running_log_partition(state)
             train_score, validation_score = (
                 np.nan if rows is None else self._score(state.average, rows, estimate)
-                for rows in (scored, X_val)
+                for rows in scored
             )
             scores = Scores(train_score, validation_score, estimate.std_error)
             return scores, validation_score - 2 * estimate.std_error
 
-        stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+        stops = self.early_stopping and X_val is not None
         return run_epochs(
             state,
             train,
             evaluate,
-            epochs=epochs,
-            early_stopping=stopping if self.early_stopping else None,
-            report=report_line("BinaryRBM", epochs[-1]) if self.verbose else None,
+            epochs=range(n_earlier + 1, n_earlier + max_iter + 1),
+            early_stopping=(
+                EarlyStopping(self.n_iter_no_change, self.tol) if stops else None
+            ),
+            report=report_line(type(self).__name__, n_earlier + max_iter)
+            if self.verbose
+            else None,
             earlier=earlier,
         )
+
+    def _scored_rows(self, X, X_val, rng):
+        """Binary rows behind the learning curve: of the training data, and held out."""
+        if X.shape[0] > _SCORED_ROWS:
+            X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
+        if self.binarize == "sample":
+            return drawn(X, rng), None if X_val is None else drawn(X_val, rng)
+        return X, X_val
 
     def _rows_per_update(self, n_samples):
         if self.batch_size == "auto":
@@ -431,4 +450,3 @@ class BinaryRBM(FittedRBM):
         self._state = state
         self._particles = particles
         self._dtype_of_X = dtype
-        return self

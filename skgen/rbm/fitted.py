@@ -1,7 +1,10 @@
 """What a fitted RBM answers: features, probabilities, likelihoods and samples."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgen.base import GenerativeMixin
@@ -62,10 +65,17 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> rbm.inverse_transform([[0, 1], [0.5, 0.5]]).shape
+        (2, 2)
         """
         check_is_fitted(self)
         H = check_latent(self, H, self._n_features_out)
-        return energy.visible_probability(self._parameters(H.dtype), H)
+        return self._by_hidden_rows(energy.visible_probability, H)
 
     def score_samples(self, X):
         """log P(x) = -F(x) - log Z.
@@ -79,6 +89,15 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Nats. All rows share the error of ``log_partition_``, whose standard error
             is ``log_partition_std_``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> X = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> print(np.exp(rbm.score_samples(X)).sum().round(6))
+        1.0
         """
         check_is_fitted(self)
         log_partition = self.log_partition_
@@ -99,6 +118,15 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> log_p = -rbm.free_energy([[0, 1]]) - rbm.log_partition_
+        >>> np.allclose(log_p, rbm.score_samples([[0, 1]]))
+        True
         """
         return self._by_rows(energy.free_energy, X)
 
@@ -115,6 +143,13 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Nats.
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> rbm.energy([[0, 1]], [[1, 1]]).shape
+        (1,)
         """
         check_is_fitted(self)
         return self._by_rows(
@@ -134,6 +169,16 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> H = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> p = np.exp(rbm.log_joint([[0, 1]] * 4, H)).sum()
+        >>> np.allclose(p, np.exp(rbm.score_samples([[0, 1]])))
+        True
         """
         return -(self.energy(X, self._hidden_states(H)) + self.log_partition_)
 
@@ -149,10 +194,23 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> H = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> print(np.exp(rbm.score_hidden_samples(H)).sum().round(6))
+        1.0
         """
         H = self._hidden_states(H)
-        free_energy = energy.hidden_free_energy(self._parameters(H.dtype), H)
-        return (-free_energy - self.log_partition_).astype(H.dtype)
+        log_partition = self.log_partition_
+
+        def log_likelihood(parameters, H):
+            return -energy.hidden_free_energy(parameters, H) - log_partition
+
+        return self._by_hidden_rows(log_likelihood, H)
 
     def pseudo_log_likelihood(self, X):
         """sum_i log P(x_i | the other features), exact and deterministic.
@@ -168,6 +226,13 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Nats.
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> rbm.pseudo_log_likelihood([[0, 1], [1, 1]]).shape
+        (2,)
         """
         return self._by_rows(energy.pseudo_log_likelihood, X)
 
@@ -180,16 +245,24 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
             Where the chains start.
         n_steps : int, default=1
         random_state : int, RandomState instance or None, default=None
-            None: that of the estimator.
+            None: fresh entropy, so that calling it again and again makes a chain. (The
+            same int in every call would repeat the same draws.)
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
             0/1, in the dtype of the training data.
+
+        Examples
+        --------
+        >>> from skgen import BinaryRBM
+        >>> rbm = BinaryRBM(2, random_state=0).fit([[0, 1], [1, 0], [1, 1]])
+        >>> rbm.gibbs([[0, 1], [1, 1]], n_steps=10).shape
+        (2, 2)
         """
         check_is_fitted(self)
-        n_steps = _at_least("n_steps", n_steps, 0)
-        rng = self._generator(random_state)
+        n_steps = _count(n_steps, "n_steps", 0)
+        rng = as_generator(random_state)
 
         def chains(parameters, X):
             return samplers.gibbs(parameters, X, n_steps, rng)
@@ -225,9 +298,9 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         (5, 3)
         """
         check_is_fitted(self)
-        n_samples = _at_least("n_samples", n_samples, 1)
+        n_samples = _count(n_samples, "n_samples", 1)
         n_steps = 100 if n_gibbs_steps is None else n_gibbs_steps
-        n_steps = _at_least("n_gibbs_steps", n_steps, 0)
+        n_steps = _count(n_steps, "n_gibbs_steps", 0)
         rng = self._generator(random_state)
         parameters = self._parameters(np.float32)
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
@@ -282,8 +355,8 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         estimate, _ = partition.annealed_log_partition(
             self._parameters(np.float32),
             self._state.base_bias,
-            _at_least("n_chains", n_chains, 1),
-            _at_least("n_temperatures", n_temperatures, 1),
+            _count(n_chains, "n_chains", 1),
+            _count(n_temperatures, "n_temperatures", 1),
             self._generator(random_state),
         )
         return estimate
@@ -305,6 +378,13 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         H = check_latent(self, H, self._n_features_out)
         binary(H, "a probability has no log-probability, draw a state from it", "H")
         return H
+
+    def _by_hidden_rows(self, function, H):
+        """function(parameters, rows of H), in blocks of rows."""
+        parameters = self._parameters(H.dtype)
+        blocks = row_blocks(len(H), max(self.components_.shape))
+        results = [function(parameters, H[rows]) for rows in blocks]
+        return np.concatenate(results).astype(H.dtype, copy=False)
 
     def _by_rows(self, function, X, *others, as_probabilities=False):
         """function(parameters, rows of X, rows of others), in blocks of rows."""
@@ -343,8 +423,5 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         return thresholded(X, self.binarize, warn=warn)
 
 
-def _at_least(name, value, smallest):
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < smallest:
-        raise ValueError(f"{name} must be an integer >= {smallest}, got {value!r}.")
-    return int(value)
+def _count(value, name, smallest):
+    return check_scalar(value, name, Integral, min_val=smallest)

@@ -13,8 +13,8 @@ The mean weight estimates Z / Z_base without bias along any such path: one in be
 (AIS) or one in beta and in the parameters while they are being learned (rolling AIS).
 
 :func:`flattened_base` takes a0 from the data's marginals, with their log-odds halved:
-a start near the data, yet wide enough to reach modes of the model that hold few of them.
-A mode that no particle finds is missing from the estimate and from its standard error.
+a start near the data, yet wide enough to reach modes of the model that hold few rows. A
+mode that no particle finds is missing from the estimate and from its standard error.
 
 References
 ----------
@@ -285,12 +285,20 @@ def summarize(particles, base_bias, method):
 
     Examples
     --------
-    See :func:`annealed_log_partition`.
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.partition import base_particles, summarize
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> rng = np.random.default_rng(0)
+    >>> particles = base_particles(parameters, np.zeros(2), 10, rng)
+    >>> print(round(np.exp(summarize(particles, np.zeros(2), "ais").value)))
+    8
     """
     n, n_hidden = particles.hidden_input.shape
     weight = np.exp(particles.log_weight - particles.log_weight.max())
     size = float(weight.sum() ** 2 / (weight**2).sum())
-    relative_variance = (n / size - 1) / max(n - 1, 1)
+    # one weight says nothing of its own error
+    relative_variance = (n / size - 1) / (n - 1) if n > 1 else np.inf
     log_base = np.logaddexp(0, base_bias).sum(dtype=np.float64) + n_hidden * np.log(2)
     value = float(log_base + logsumexp(particles.log_weight) - np.log(n))
     return LogPartition(value, float(np.sqrt(relative_variance)), size, method)

@@ -6,6 +6,7 @@ Polyak, B. and Juditsky, A. Acceleration of stochastic approximation by averagin
 Journal on Control and Optimization 30, 1992 (averaged parameters).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -194,7 +195,13 @@ def update(state, X, settings, learning_rate, scratch):
 
     Examples
     --------
-    See :func:`train_epoch`.
+    >>> import numpy as np
+    >>> from skgen.rbm.training import Settings, initial_state, update
+    >>> state = initial_state(np.full(3, 0.5), 2, 5, False, np.random.default_rng(0))
+    >>> settings = Settings(4, 0.0, 0.0, 1, "pcd", True, 0.99)
+    >>> scratch = np.empty((3, 2), np.float32), np.empty((3, 2), np.float32)
+    >>> update(state, np.ones((4, 3), np.float32), settings, 0.1, scratch).n_updates
+    1
     """
     parameters, velocity, average, offsets, chains, *_, rng = state
     probability = hidden_probability(parameters, X)
@@ -250,13 +257,14 @@ def _follow(mean, value):
 def _updates_per_move(settings, n_chains):
     """Updates between moves of the belt that keep it within its budget.
 
-    In products with W per row, an update takes two for each row of data, one more for
-    each chain and two for each of its Gibbs steps; a move takes three per particle.
+    In products with W per row, an update takes two for each row of data, one for each
+    chain and two for each of its Gibbs steps; a move takes three for each particle and
+    about as long as a fourth for its logarithms.
     """
     per_chain = 1 + 2 * settings.n_gibbs_steps
     n_chains = settings.batch_size if settings.negative_phase == "cd" else n_chains
     per_update = 2 * settings.batch_size + per_chain * n_chains
-    return max(1, round(3 * N_PARTICLES / (_BELT_BUDGET * per_update)))
+    return math.ceil(4 * N_PARTICLES / (_BELT_BUDGET * per_update))
 
 
 def _check_finite(state, learning_rate):

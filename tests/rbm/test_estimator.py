@@ -9,7 +9,11 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import (
+    GridSearchCV,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
@@ -247,22 +251,55 @@ def test_partition_methods_agree(binary_digits, method):
         assert 0 < error < 4 * rbm.log_partition_std_ < 0.5
 
 
-def test_auto_replaces_an_uncertain_rolling_estimate(binary_digits):
-    """The same training; 'auto' runs AIS at the end only where rolling is uncertain."""
-    options = {"learning_rate": 1.0, "batch_size": 20, "max_iter": 12}
-    options["random_state"] = 0
+@pytest.mark.parametrize("trusted, replaced", [(np.inf, False), (0.0, True)])
+def test_auto_replaces_an_uncertain_estimate(
+    binary_digits, monkeypatch, trusted, replaced
+):
+    monkeypatch.setattr("skgen.rbm.estimator._TRUSTED_STD", trusted)
     X = binary_digits[:900]
-    rolling = BinaryRBM(40, partition_method="rolling", **options).fit(X)
-    auto = BinaryRBM(40, partition_method="auto", **options).fit(X)
+    rolling = BinaryRBM(30, max_iter=10, partition_method="rolling", random_state=0)
+    auto = BinaryRBM(30, max_iter=10, random_state=0)
+    rolling.fit(X), auto.fit(X)
     assert_array_equal(rolling.components_, auto.components_)
-    if rolling.log_partition_std_ > 0.2:
-        assert auto.log_partition_ != rolling.log_partition_
-    else:
-        assert auto.log_partition_ == rolling.log_partition_
-    assert auto.log_partition_std_ < 0.2
-    error = np.hypot(auto.log_partition_std_, 0.1)
+    assert (auto.log_partition_ != rolling.log_partition_) == replaced
     ais = auto.estimate_log_partition(n_temperatures=3000, random_state=1)
+    error = np.hypot(auto.log_partition_std_, ais.std_error)
     assert abs(ais.value - auto.log_partition_) < 4 * error
+
+
+def test_early_stopping_keeps_the_belt_of_the_best_epoch(binary_digits):
+    X, X_val = binary_digits[:300], binary_digits[1000:]
+    rbm = BinaryRBM(
+        16,
+        learning_rate=0.5,
+        max_iter=200,
+        early_stopping=True,
+        n_iter_no_change=5,
+        partition_method="rolling",
+        random_state=0,
+    ).fit(X, X_val=X_val)
+    history = rbm.history_
+    bound = history.validation_log_likelihood - 2 * history.log_partition_std
+    best = np.argmax(bound)
+    assert 0 < best < len(history) - 1 < 199
+    assert_allclose(rbm.log_partition_std_, history.log_partition_std[best])
+    assert_allclose(
+        rbm.score(X_val), history.validation_log_likelihood[best], rtol=1e-5
+    )
+
+
+def test_early_stopping_and_warm_start():
+    """The split stays, and the model that training goes on from may stay the best."""
+    X = small_data(200)
+    rbm = BinaryRBM(
+        4, early_stopping=True, warm_start=True, max_iter=60, random_state=None
+    ).fit(X)
+    seed = rbm._split_seed
+    first = rbm.history_.validation_log_likelihood.max()
+    rbm.fit(X)
+    assert rbm._split_seed == seed
+    held_out = train_test_split(X, test_size=0.1, random_state=seed)[1]
+    assert rbm.score(held_out) >= first - 1e-4
 
 
 def test_available_after_partial_fit(binary_digits):
@@ -275,6 +312,17 @@ def test_available_after_partial_fit(binary_digits):
     error = np.hypot(ais.std_error, rbm.log_partition_std_)
     assert abs(ais.value - rbm.log_partition_) < 4 * error
     assert rbm.sample(4).shape == (4, 64)
+
+
+@pytest.mark.parametrize("method", ["exact", "ais"])
+def test_partial_fit_with_a_chosen_method(binary_digits, method):
+    rbm = BinaryRBM(13, partition_method=method, random_state=0)
+    rbm.partial_fit(binary_digits).partial_fit(binary_digits)
+    exact = rbm.estimate_log_partition("exact").value
+    if method == "exact":
+        assert rbm.log_partition_ == exact and rbm.log_partition_std_ == 0
+    else:
+        assert abs(rbm.log_partition_ - exact) < 4 * rbm.log_partition_std_ < 0.2
 
 
 # --- going on
@@ -357,10 +405,31 @@ def test_binarize_sample(digits):
     assert np.abs(rbm.sample(500, random_state=0).mean(axis=0) - mean).mean() < 0.05
     assert_allclose(rbm.transform(digits), rbm.transform(csr_array(digits)))
     assert not np.allclose(rbm.transform(digits), rbm.transform(digits > 0.5))
-    # sparse probabilities train as well, and give the same model
     again = BinaryRBM(30, binarize="sample", max_iter=5, random_state=0)
     again.fit(csr_array(digits), X_val=csr_array(digits[:50]))
-    assert abs(again.score(digits > 0.5) - rbm.score(digits > 0.5)) < 1
+    assert np.isfinite(again.history_.validation_log_likelihood).all()
+
+
+def test_half_precision_probabilities():
+    X = np.full((10_000, 2), 0.5, dtype=np.float16)
+    rbm = BinaryRBM(1, binarize="sample", max_iter=1, random_state=0).fit(X)
+    assert np.abs(rbm.intercept_visible_).max() < 0.1
+
+
+def test_a_sparse_matrix_is_never_made_dense_as_a_whole(digits, monkeypatch):
+    X = csr_array(digits)
+    largest = []
+    toarray = csr_array.toarray
+
+    def recorded(self, *args, **kwargs):
+        largest.append(self.shape[0])
+        return toarray(self, *args, **kwargs)
+
+    monkeypatch.setattr(csr_array, "toarray", recorded)
+    monkeypatch.setattr("skgen.validation._VALUES_PER_BLOCK", 64 * 100)
+    rbm = BinaryRBM(30, max_iter=1, random_state=0).fit(X, X_val=X)
+    rbm.transform(X), rbm.score_samples(X), rbm.gibbs(X)
+    assert max(largest) == 100
 
 
 def test_thresholds(digits):
@@ -386,7 +455,6 @@ def test_rows_are_scored_in_blocks(binary_digits, monkeypatch):
 def test_random_state(binary_digits):
     X = binary_digits[:300]
     np.random.seed(0)
-    before = np.random.get_state()[1].copy()
     one = BinaryRBM(30, max_iter=2, random_state=3).fit(X)
     np.random.seed(1)
     two = BinaryRBM(30, max_iter=2, random_state=3).fit(X)
@@ -398,17 +466,49 @@ def test_random_state(binary_digits):
     assert not np.array_equal(one.sample(5), one.sample(5, random_state=9))
     unseeded = BinaryRBM(30, max_iter=1).fit(X)
     assert not np.array_equal(unseeded.sample(5), unseeded.sample(5))
-    np.random.seed(0)
-    assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_samples_of_a_large_model_have_its_moments(binary_digits):
-    rbm = BinaryRBM(40, max_iter=20, random_state=0).fit(binary_digits)
-    one = rbm.sample(2000, random_state=0).mean(axis=0)
-    two = rbm.sample(2000, n_gibbs_steps=1000, random_state=1).mean(axis=0)
-    # resampled from a few dozen particles: allow the error of 30 independent draws
-    error = np.sqrt(two * (1 - two) / 30 + 1e-3)
-    assert np.all(np.abs(one - two) < 4.5 * error)
+def test_global_random_state_is_left_as_found(binary_digits):
+    before = np.random.get_state()
+    rbm = BinaryRBM(30, max_iter=1, early_stopping=True).fit(binary_digits)
+    rbm.sample()
+    rbm.gibbs(binary_digits)
+    rbm.estimate_log_partition(n_temperatures=2)
+    after = np.random.get_state()
+    assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+
+
+def test_samples_from_the_belt_are_draws_from_the_model(binary_digits, monkeypatch):
+    """A model small enough for exact draws, sampled as if it were not."""
+    rbm = BinaryRBM(16, max_iter=20, partition_method="rolling", random_state=0)
+    rbm.fit(binary_digits)
+    exact = rbm.sample(4000, random_state=0)
+    monkeypatch.setattr("skgen.rbm.enumeration.MAX_UNITS", 0)
+    drawn = rbm.sample(4000, random_state=1, n_gibbs_steps=500)
+
+    def pairs(X):
+        return np.einsum("ni,nj->ij", X, X) / len(X)
+
+    p = pairs(exact)
+    # the mean absolute difference of two means of 4,000 draws each, over all pairs
+    expected = np.sqrt(2 / np.pi * 2 * p * (1 - p) / 4000).mean()
+    assert np.abs(pairs(drawn) - p).mean() < 1.5 * expected
+    independent = np.outer(np.diag(p), np.diag(p))
+    assert np.abs(independent - p).mean() > 3 * expected
+    energies = rbm.free_energy(exact), rbm.free_energy(drawn)
+    difference = np.mean(energies[0]) - np.mean(energies[1])
+    assert abs(difference) < 4.5 * np.std(energies[0]) * np.sqrt(2 / 4000)
+
+
+def test_looped_gibbs_is_a_chain(small, all_x):
+    X = np.zeros((4000, 6))
+    for _ in range(60):
+        X = small.gibbs(X)
+    p = np.exp(small.score_samples(all_x))
+    mean = p @ all_x
+    error = np.sqrt(mean * (1 - mean) / 4000)
+    assert np.all(np.abs(X.mean(axis=0) - mean) < 5 * error)
 
 
 # --- scikit-learn

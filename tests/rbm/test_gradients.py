@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from reference import BruteForce, state_numbers
+from reference import BruteForce, p_value, state_numbers
 
 from skgen.divergences import kl_divergence
 from skgen.rbm import gradients
@@ -121,6 +121,19 @@ def test_phases_are_averaged_each_by_its_own_count(parameters, data, n_rows, n_c
     products = X[:, :, None] * H[:, None, :]
     error = products.std(axis=0) / np.sqrt(n_chains)
     assert np.all(np.abs(estimate.weights - exact.weights) <= 4.5 * error)
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_persistent_chains_make_their_steps(parameters, brute_force, n_steps):
+    rng = np.random.default_rng(8)
+    start = np.tile(brute_force.H[3], (20_000, 1))
+    X, _, _ = gradients.persistent_chains(parameters, start, n_steps, rng)
+    to_hidden = brute_force.hidden_given_visible
+    to_visible = brute_force.visible_given_hidden
+    after = to_visible[:, 3]
+    for _ in range(n_steps - 1):
+        after = to_visible @ (to_hidden.T @ after)
+    assert p_value(X, after) > 1e-3
 
 
 def test_persistent_chains_advance(parameters, brute_force):

@@ -3,8 +3,10 @@ import copy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from reference import BruteForce
 from scipy.sparse import csr_array
 
+from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import log_likelihood_gradient
 from skgen.rbm.training import Settings, initial_state, train_epoch, update
 
@@ -75,6 +77,38 @@ def test_average_early_and_late(X):
         share = max(0.5, 10 / (10 + t))
         expected = (1 - share) * expected + share * state.parameters.weights
         assert_allclose(state.average.weights, expected, atol=1e-6)
+
+
+def test_persistent_chains_persist_and_cd_starts_at_the_data(X):
+    rows = X.astype(np.float32)
+    for negative_phase in ("cd", "pcd"):
+        state = new_state(X)
+        before = state.chains.copy()
+        settings = PLAIN._replace(negative_phase=negative_phase)
+        state = update(state, rows, settings, 0.1, scratch(state))
+        assert np.array_equal(state.chains, before) == (negative_phase == "cd")
+
+
+@pytest.mark.parametrize("n_gibbs_steps", [1, 3])
+def test_cd_is_the_expected_difference_after_k_steps(parameters, n_gibbs_steps):
+    """The mean of many updates against the k-step kernel by brute force."""
+    model = BruteForce(parameters)
+    row = model.X[[5]]
+    kernel = model.hidden_given_visible @ model.visible_given_hidden.T
+    after = np.linalg.matrix_power(kernel, n_gibbs_steps)[5]
+    P = hidden_probability(parameters, model.X)
+    expected = np.outer(row[0], P[5]) - np.einsum("i,ij,ik->jk", after, model.X, P)
+    variance = np.einsum("i,ij,ik->jk", after, model.X**2, P**2)
+    n = 20_000
+    state = initial_state(np.full(5, 0.5), 4, 1, False, np.random.default_rng(0))
+    state = state._replace(
+        parameters=RBMParameters(*(a.astype(np.float32).copy() for a in parameters))
+    )
+    settings = PLAIN._replace(negative_phase="cd", n_gibbs_steps=n_gibbs_steps)
+    rows = np.repeat(row, n, axis=0).astype(np.float32)
+    state = update(state, rows, settings, 1.0, scratch(state))
+    moved = state.parameters.weights - parameters.weights
+    assert np.all(np.abs(moved - expected) < 4.5 * np.sqrt(variance / n) + 1e-5)
 
 
 def test_offsets_never_decay_to_denormals():
