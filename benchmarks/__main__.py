@@ -10,6 +10,8 @@ MODULES = {
     "rbm-likelihood": "benchmarks.rbm_likelihood",
     "rbm-partition": "benchmarks.rbm_partition",
     "rbm-rolling-cost": "benchmarks.rbm_rolling_cost",
+    "vae-likelihood": "benchmarks.vae_likelihood",
+    "vae-speed": "benchmarks.vae_speed",
 }
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -5,4 +5,13 @@ from skgen.rbm import BinaryRBM
 
 __version__ = "0.1.0"
 
-__all__ = ["BinaryRBM", "divergences", "rbm"]
+__all__ = ["BinaryRBM", "VariationalAutoencoder", "divergences", "rbm"]
+
+
+def __getattr__(name):
+    """Import the VAE, and torch with it, when it is first asked for."""
+    if name == "VariationalAutoencoder":
+        from skgen.vae import VariationalAutoencoder
+
+        return VariationalAutoencoder
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -97,6 +97,23 @@ def run_epochs(
     return (state if kept is None else kept), history
 
 
+def rows_per_update(batch_size, n_samples):
+    """Size of a batch: `batch_size`, or for "auto" a hundredth of the rows.
+
+    "auto" stays between 10 and 100 rows, so that small data make about as many updates
+    an epoch as large ones; never more than there are.
+
+    Examples
+    --------
+    >>> from skgen.fitting import rows_per_update
+    >>> [rows_per_update("auto", n) for n in (5, 300, 3000, 60_000)]
+    [5, 10, 30, 100]
+    """
+    if batch_size == "auto":
+        batch_size = min(max(n_samples // 100, 10), 100)
+    return min(batch_size, n_samples)
+
+
 def step_sizes(schedule, learning_rate, epoch, max_iter, n_updates):
     """Learning rate of each update of an epoch, shape (n_updates,).
 

@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from skgen import BinaryRBM
+from skgen import BinaryRBM, VariationalAutoencoder
 
 # the checks fit data of every scale: the warning about values outside [0, 1] is right
 pytestmark = pytest.mark.filterwarnings(
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@parametrize_with_checks([BinaryRBM()])
+@parametrize_with_checks([BinaryRBM(), VariationalAutoencoder()])
 def test_scikit_learn_check(estimator, check):
     try:
         check(estimator)
@@ -24,7 +24,7 @@ def test_scikit_learn_check(estimator, check):
         pytest.fail(f"skipped: {reason}")
 
 
-@pytest.mark.parametrize("estimator", [BinaryRBM()])
+@pytest.mark.parametrize("estimator", [BinaryRBM(), VariationalAutoencoder()])
 def test_all_checks_are_collected(estimator):
     """None is left out by a tag; 47 in scikit-learn 1.9."""
     assert len(list(estimator_checks_generator(estimator))) >= 47

@@ -26,14 +26,14 @@ def test_functions_have_an_example(function):
         assert "Examples\n--------\n>>> " in documentation
 
 
-@pytest.mark.parametrize("estimator", [skgen.BinaryRBM])
+@pytest.mark.parametrize("estimator", [skgen.BinaryRBM, skgen.VariationalAutoencoder])
 def test_every_parameter_and_method_is_documented(estimator):
     documentation = inspect.getdoc(estimator)
     for name, parameter in inspect.signature(estimator).parameters.items():
         assert f"\n{name} : " in documentation, name
         default = parameter.default
         shown = f'"{default}"' if isinstance(default, str) else str(default)
-        shown = {"0.0001": "1e-4", "0.001": "1e-3"}.get(shown, shown)
+        shown = {"0.0001": "1e-4"}.get(shown, shown)
         line = documentation.split(f"\n{name} : ")[1].splitlines()[0]
         assert f"default={shown}" in line, line
     for name, method in inspect.getmembers(estimator, inspect.isfunction):

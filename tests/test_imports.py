@@ -21,6 +21,14 @@ RBM_ORDER = [
     "fitted",
     "estimator",
 ]
+VAE_ORDER = [
+    "likelihoods",
+    "networks",
+    "bounds",
+    "training",
+    "fitted",
+    "estimator",
+]
 
 
 def imported(path):
@@ -53,9 +61,13 @@ def test_arrows(path):
         assert not any(name.startswith(("skgen.rbm", "skgen.vae")) for name in names)
     if parts[0] == "rbm":
         assert not any(name.startswith("skgen.vae") for name in names)
-    if parts[0] == "rbm" and parts[1] != "__init__":
-        allowed = RBM_ORDER[: RBM_ORDER.index(parts[1])]
-        used = {n.split(".")[2] for n in names if n.startswith("skgen.rbm.")}
+    if parts[0] == "vae":
+        assert not any(name.startswith("skgen.rbm") for name in names)
+    order = {"rbm": RBM_ORDER, "vae": VAE_ORDER}.get(parts[0])
+    if order is not None and parts[1] != "__init__":
+        allowed = order[: order.index(parts[1])]
+        package = f"skgen.{parts[0]}."
+        used = {n.split(".")[2] for n in names if n.startswith(package)}
         assert used <= set(allowed)
 
 

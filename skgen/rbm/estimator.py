@@ -8,7 +8,13 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from skgen.base import features_kept_on_failure
-from skgen.fitting import EarlyStopping, report_line, run_epochs, step_sizes
+from skgen.fitting import (
+    EarlyStopping,
+    report_line,
+    rows_per_update,
+    run_epochs,
+    step_sizes,
+)
 from skgen.rbm import enumeration, partition
 from skgen.rbm.energy import free_energy
 from skgen.rbm.fitted import FittedRBM
@@ -90,7 +96,7 @@ class BinaryRBM(FittedRBM):
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=10
         Epochs without a gain of `tol` before stopping.
-    tol : float, default=1e-3
+    tol : float, default=0.001
         Nats.
     partition_method : {"auto", "exact", "rolling", "ais"}, default="auto"
         Where ``log_partition_`` comes from: enumeration, annealed importance sampling
@@ -338,14 +344,15 @@ class BinaryRBM(FittedRBM):
         return initial_state(
             marginals=(count + 1) / (n_samples + 2),
             n_components=self.n_components,
-            n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
+            n_chains=self.n_chains
+            or max(100, rows_per_update(self.batch_size, n_samples)),
             with_belt=not always_exact,
             rng=rng,
         )
 
     def _run(self, state, X, X_val, max_iter, schedule, earlier):
         """Epochs of training, scored on some training rows and on the held-out ones."""
-        batch_size = self._rows_per_update(X.shape[0])
+        batch_size = rows_per_update(self.batch_size, X.shape[0])
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
@@ -394,11 +401,6 @@ class BinaryRBM(FittedRBM):
         if self.binarize == "sample":
             return drawn(X, rng), None if X_val is None else drawn(X_val, rng)
         return X, X_val
-
-    def _rows_per_update(self, n_samples):
-        if self.batch_size == "auto":
-            return min(max(n_samples // 100, 10), 100, n_samples)
-        return min(self.batch_size, n_samples)
 
     def _score(self, parameters, X, log_partition):
         """Mean log-likelihood of binary rows under parameters still in training."""

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from reference import BruteForce
 
 from skgen.rbm.energy import RBMParameters
+from tests.rbm.reference import BruteForce
 
 N_VISIBLE, N_HIDDEN = 5, 4
 

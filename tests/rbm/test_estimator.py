@@ -3,7 +3,6 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import all_states, p_value
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -19,6 +18,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from skgen import BinaryRBM
 from skgen.rbm.energy import RBMParameters, free_energy
+from tests.rbm.reference import all_states, p_value
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from reference import BruteForce, p_value, state_numbers
 
 from skgen.divergences import kl_divergence
 from skgen.rbm import gradients
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import Offsets
 from skgen.rbm.samplers import exact_samples
+from tests.rbm.reference import BruteForce, p_value, state_numbers
 
 
 def finite_differences(function, parameters, step=1e-5):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from reference import p_value
 
 from skgen.rbm import samplers
+from tests.rbm.reference import p_value
 
 
 @pytest.mark.parametrize("turned", [False, True])

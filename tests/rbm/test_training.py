@@ -3,12 +3,12 @@ import copy
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from reference import BruteForce
 from scipy.sparse import csr_array
 
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import log_likelihood_gradient
 from skgen.rbm.training import Settings, initial_state, train_epoch, update
+from tests.rbm.reference import BruteForce
 
 PLAIN = Settings(
     batch_size=8,

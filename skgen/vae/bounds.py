@@ -1,0 +1,152 @@
+"""Bounds on and estimates of log p(x): everything from one tensor of log-weights.
+
+    log w_i = log p(x | h_i) + log p(h_i) - log q(h_i | x),   h_i ~ q(h | x)
+    ELBO    = E[log w]                  <= log p(x)
+    IWAE_k  = E[log (1/k) sum_i w_i]    nondecreasing in k, towards log p(x)
+
+With the prior as the proposal log w_i = log p(x | h_i), the direct approach.
+
+References
+----------
+Kingma, D. P. and Welling, M. Auto-encoding variational Bayes. ICLR 2014.
+Burda, Y., Grosse, R. and Salakhutdinov, R. Importance weighted autoencoders. ICLR 2016.
+"""
+
+import math
+
+import torch
+
+_VALUES_PER_CHUNK = 2**23  # 32 MB of float32 for the widest tensor
+
+
+def gaussian_kl(mean, log_std):
+    """KL[N(mean, std^2) || N(0, I)], summed over the last axis, nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.bounds import gaussian_kl
+    >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
+    tensor([0.5000])
+    """
+    terms = mean.square() + torch.exp(2 * log_std) - 1 - 2 * log_std
+    return 0.5 * terms.sum(dim=-1)
+
+
+def elbo_terms(model, X, noise):
+    """Reconstruction E_q[log p(x | h)] and KL[q(h | x) || p(h)] of each row.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    X : tensor of shape (n, n_features)
+    noise : tensor of shape (k, n or 1, n_components)
+        Standard normal draws.
+
+    Returns
+    -------
+    tensor, tensor of shape (n,)
+        Nats; the ELBO is the first less the second.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.bounds import elbo_terms
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> elbo_terms(model, torch.zeros(5, 3), torch.zeros(1, 1, 2))[0].shape
+    torch.Size([5])
+    """
+    mean, log_std = model.posterior(X)
+    H = mean + torch.exp(log_std) * noise
+    log_p = model.likelihood.log_prob(model.decoder(H), X)
+    return log_p.mean(dim=0), gaussian_kl(mean, log_std)
+
+
+def log_weights(model, X, noise, proposal="encoder"):
+    """Log importance weights, shape (k, n).
+
+    Parameters
+    ----------
+    model : Autoencoder
+    X : tensor of shape (n, n_features)
+    noise : tensor of shape (k, n or 1, n_components)
+        Standard normal draws.
+    proposal : {"encoder", "prior"}, default="encoder"
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.bounds import log_weights
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> log_weights(model, torch.zeros(5, 3), torch.zeros(7, 1, 2)).shape
+    torch.Size([7, 5])
+    """
+    if proposal == "prior":
+        return model.likelihood.log_prob(model.decoder(noise), X)
+    mean, log_std = model.posterior(X)
+    H = mean + torch.exp(log_std) * noise
+    log_p = model.likelihood.log_prob(model.decoder(H), X)
+    ratio = 0.5 * (noise.square() - H.square()).sum(dim=-1) + log_std.sum(dim=-1)
+    return log_p + ratio
+
+
+def log_mean_weight(weights):
+    """log (1/k) sum_i w_i from log-weights of shape (k, n), shape (n,).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.bounds import log_mean_weight
+    >>> log_mean_weight(torch.zeros(4, 2))
+    tensor([0., 0.])
+    """
+    return torch.logsumexp(weights, dim=0) - math.log(weights.shape[0])
+
+
+@torch.no_grad()
+def log_likelihood(model, X, noise, proposal="encoder", width=1):
+    """Importance-sampled log p(x) of each row, in chunks of bounded memory.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    X : tensor of shape (n, n_features)
+    noise : tensor of shape (k, n_components)
+        Draws that all rows share.
+    proposal : {"encoder", "prior"}, default="encoder"
+    width : int, default=1
+        Of the widest layer, for the size of the chunks.
+
+    Returns
+    -------
+    tensor of shape (n,)
+        Nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.bounds import log_likelihood
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> log_likelihood(model, torch.zeros(5, 3), torch.zeros(7, 2)).shape
+    torch.Size([5])
+    """
+    n_samples = noise.shape[0]
+    samples = max(1, min(n_samples, _VALUES_PER_CHUNK // width))
+    rows = max(1, _VALUES_PER_CHUNK // (width * samples))
+    result = []
+    for part in X.split(rows):
+        sums = [
+            torch.logsumexp(log_weights(model, part, some[:, None], proposal), dim=0)
+            for some in noise.split(samples)
+        ]
+        result.append(torch.logsumexp(torch.stack(sums), dim=0))
+    return torch.cat(result) - math.log(n_samples)

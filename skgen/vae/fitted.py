@@ -1,0 +1,346 @@
+"""What a fitted VAE answers: posteriors, bounds, likelihoods and samples."""
+
+import copy
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from skgen.base import GenerativeMixin
+from skgen.vae import bounds
+from skgen.vae.likelihoods import Bernoulli
+from skgen.validation import (
+    as_generator,
+    binary,
+    check_input,
+    float_dtype,
+    probabilities,
+    row_blocks,
+    rows_as_float,
+    thresholded,
+)
+
+
+class Posterior(NamedTuple):
+    """q(h | x) = N(mean, diag std^2), each of shape (n_samples, n_components)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
+class FittedVAE(GenerativeMixin, BaseEstimator):
+    """Methods of ``VariationalAutoencoder`` that need its fitted attributes only.
+
+    X is dense or CSR of shape (n_samples, n_features); results are in the dtype of X.
+    All methods raise ``NotFittedError`` before ``fit`` and ``ValueError`` on input that
+    is not finite, outside the support of the likelihood, or of another number of
+    features.
+    """
+
+    def transform(self, X):
+        """Features: the mean of q(h | x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> vae.transform(X).shape
+        (2, 1)
+        """
+        return self.posterior(X).mean
+
+    def posterior(self, X):
+        """The encoder's q(h | x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Posterior
+            mean and std, each of shape (n_samples, n_components).
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> vae.posterior(X).std.shape
+        (2, 1)
+        """
+
+        def moments(model, X):
+            mean, log_std = model.posterior(X)
+            return torch.stack([mean, torch.exp(log_std)], dim=1)
+
+        both = self._by_rows(moments, X, as_probabilities=True)
+        return Posterior(both[:, 0], both[:, 1])
+
+    def inverse_transform(self, H):
+        """The mean of p(x | h).
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> vae.inverse_transform([[0.0]]).shape
+        (1, 2)
+        """
+        check_is_fitted(self)
+        H = check_array(H, dtype=(np.float64, np.float32), input_name="H")
+        if H.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"H has {H.shape[1]} columns, but the model has {self._n_features_out} "
+                f"components: pass what transform returns."
+            )
+        return self._apply(
+            lambda model, H: model.likelihood.mean(model.decoder(H)), H, H.dtype
+        )
+
+    def elbo(self, X, *, return_terms=False):
+        """The evidence lower bound of each row, E_q[log p(x | h)] - KL[q || p].
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        return_terms : bool, default=False
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or a tuple of three
+            ELBO, or (ELBO, reconstruction, KL) with ELBO = reconstruction - KL, nats.
+            The expectation is over ``n_score_samples`` draws that all rows share.
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> elbo, reconstruction, kl = vae.elbo(X, return_terms=True)
+        >>> bool(abs(elbo - (reconstruction - kl)).max() < 1e-12)
+        True
+        """
+        check_is_fitted(self)
+        noise = self._noise(self.n_score_samples, self._seed)
+
+        def terms(model, X):
+            block = noise.to(X.dtype)[:, None]
+            return torch.stack(bounds.elbo_terms(model, X, block), dim=1)
+
+        parts = self._by_rows(terms, X, width=self.n_score_samples)
+        reconstruction, kl = parts.T
+        elbo = reconstruction - kl
+        return (elbo, reconstruction, kl) if return_terms else elbo
+
+    def score_samples(self, X):
+        """log p(x) by importance sampling from the encoder.
+
+        ``n_score_samples`` draws, the same for every row and every call: a row has one
+        number, alone or in any batch.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> vae.score_samples(X).shape
+        (2,)
+        """
+        check_is_fitted(self)
+        return self._log_likelihood(X, self.n_score_samples, "encoder", self._seed)
+
+    def log_likelihood(
+        self, X, *, n_samples=1000, proposal="encoder", random_state=None
+    ):
+        """An importance-sampled estimate of log p(x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        n_samples : int, default=1000
+            Latent draws.
+        proposal : {"encoder", "prior"}, default="encoder"
+            "prior" is the direct approach, p(x) ~ (1/n) sum_i p(x | h_i).
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> vae.log_likelihood(X, n_samples=50, proposal="prior").shape
+        (2,)
+        """
+        check_is_fitted(self)
+        if proposal not in ("encoder", "prior"):
+            raise ValueError(
+                f"proposal must be 'encoder' or 'prior', got {proposal!r}."
+            )
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = int(self._rng(random_state).integers(2**31))
+        return self._log_likelihood(X, n_samples, proposal, seed)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """New rows: h ~ p(h), x ~ p(x | h).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the dtype of the training data.
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0.0, 1.0], [1.0, 0.0]]
+        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0).fit(X)
+        >>> vae.sample(3).shape
+        (3, 2)
+        """
+        check_is_fitted(self)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        seed = int(self._rng(random_state).integers(2**62))
+        generator = torch.Generator().manual_seed(seed)
+        H = torch.randn((n_samples, self._n_features_out), generator=generator)
+        with torch.no_grad():
+            X = self._model.likelihood.sample(self._model.decoder(H), generator)
+        return X.numpy().astype(self._dtype_of_X)
+
+    @property
+    def _n_features_out(self):
+        return self._model.n_components
+
+    def _rng(self, random_state):
+        return as_generator(self.random_state if random_state is None else random_state)
+
+    def _noise(self, n_samples, seed):
+        generator = torch.Generator().manual_seed(seed)
+        shape = (n_samples, self._n_features_out)
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def _log_likelihood(self, X, n_samples, proposal, seed):
+        noise = self._noise(n_samples, seed)
+        width = self._width()
+
+        def estimate(model, X):
+            shared = noise.to(X)
+            return bounds.log_likelihood(model, X, shared, proposal, width)
+
+        return self._by_rows(estimate, X)
+
+    def _width(self):
+        """Of the widest layer of the decoder, for the memory of a chunk."""
+        sizes = [p.shape[0] for p in self._model.decoder.parameters() if p.ndim > 1]
+        return max(sizes, default=1)
+
+    def _is_bernoulli(self):
+        return self.likelihood == "bernoulli" or isinstance(self.likelihood, Bernoulli)
+
+    def _resamples(self):
+        return self._is_bernoulli() and self.binarize == "sample"
+
+    def _resolve_device(self):
+        if self.device != "auto":
+            try:
+                return torch.empty(0, device=self.device).device
+            except (RuntimeError, AssertionError, NotImplementedError) as error:
+                raise ValueError(
+                    f"device={self.device!r} is not available to torch ({error}): use "
+                    f"'auto' or 'cpu'."
+                ) from error
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        mps = torch.backends.mps.is_available()
+        return torch.device("mps" if mps else "cpu")
+
+    def _training_rows(self, X, *, reset, warn=True):
+        """X as float32, as uint8 0/1, or as probabilities, and the dtype it had."""
+        X = check_input(self, X, reset=reset)
+        dtype = X.dtype
+        if self._resamples():
+            X = probabilities(X)
+        elif self._is_bernoulli():
+            X = self._states(X, warn=warn)
+        else:
+            X = X.astype(np.float32, copy=False)
+        return X, dtype
+
+    def _states(self, X, *, warn=False):
+        if self.binarize is None:
+            return binary(X, "binarise X first or set binarize to a threshold")
+        if self.binarize == "sample":
+            return binary(
+                X, "log p(x) is defined for states; draw them from the probabilities"
+            )
+        return thresholded(X, self.binarize, warn=warn)
+
+    def _by_rows(self, function, X, *, as_probabilities=False, width=1):
+        check_is_fitted(self)
+        X = check_input(self, X)
+        dtype = float_dtype(X.dtype)
+        if self._is_bernoulli():
+            probable = as_probabilities and self._resamples()
+            X = probabilities(X) if probable else self._states(X)
+        elif not as_probabilities:
+            for rows in row_blocks(X.shape[0], X.shape[1]):
+                block = rows_as_float(X, rows, np.float64)
+                self._model.likelihood.check(block, rows.start)
+        return self._apply(function, X, dtype, width)
+
+    def _apply(self, function, X, dtype, width=1):
+        """function(model, rows of X) in blocks of rows, on the fitted device."""
+        torch_dtype = torch.float64 if dtype == np.float64 else torch.float32
+        device = self._resolve_device()
+        if device.type == "mps":
+            torch_dtype = torch.float32
+        model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
+        results = []
+        with torch.no_grad():
+            for rows in row_blocks(X.shape[0], width * max(X.shape[1], self._width())):
+                block = torch.from_numpy(rows_as_float(X, rows, dtype))
+                block = block.to(device=device, dtype=torch_dtype)
+                results.append(function(model, block).cpu().numpy())
+        return np.concatenate(results).astype(dtype, copy=False)

@@ -1,0 +1,307 @@
+"""What a decoder's output means: log-probability, mean and samples of p(x | h).
+
+A decoder emits unconstrained numbers, ``n_outputs`` of them per row; a likelihood owns
+the link that makes parameters of a distribution of them. Adding a likelihood is adding
+a class here. Log-probabilities are in nats, summed over the features.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+_LOG_2_PI = float(np.log(2 * np.pi))
+_SMALLEST_LOG_VARIANCE = -14.0  # standard deviation 1e-3: constant features stay finite
+
+
+class Likelihood(nn.Module):
+    """Base class: a distribution p(x | h) over rows of `n_features` values.
+
+    A subclass defines the four methods below; learned parameters of its own are torch
+    parameters made in ``build``.
+
+    Examples
+    --------
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> Bernoulli().build(3).n_outputs
+    3
+    """
+
+    n_outputs = 0
+    """Numbers per row that the decoder has to emit; set by ``build``."""
+
+    def build(self, n_features):
+        """A copy ready for rows of n_features values."""
+        built = copy.deepcopy(self)
+        built.n_outputs = n_features
+        return built
+
+    def log_prob(self, outputs, X):
+        """log p(x | h), shape of `outputs` without its last axis."""
+        raise NotImplementedError
+
+    def mean(self, outputs):
+        """E[x | h], shape (..., n_features)."""
+        raise NotImplementedError
+
+    def sample(self, outputs, generator):
+        """A draw x ~ p(x | h), shape (..., n_features)."""
+        raise NotImplementedError
+
+    def check(self, X, first_row=0):
+        """Raise ValueError naming the first cell of X outside the support.
+
+        X is an array of some rows, the first of which is row `first_row`.
+        """
+
+
+class Gaussian(Likelihood):
+    """N(x | outputs, sigma^2).
+
+    Parameters
+    ----------
+    noise_variance : "scalar", "feature" or float, default="scalar"
+        sigma^2: one learned, one learned for each feature, or fixed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Gaussian
+    >>> gaussian = Gaussian(noise_variance=1.0).build(2)
+    >>> round(float(gaussian.log_prob(torch.zeros(1, 2), torch.zeros(1, 2))), 3)
+    -1.838
+    """
+
+    def __init__(self, noise_variance="scalar"):
+        super().__init__()
+        self.noise_variance = noise_variance
+
+    def build(self, n_features):
+        built = super().build(n_features)
+        if isinstance(self.noise_variance, str):
+            size = n_features if self.noise_variance == "feature" else 1
+            built.log_variance = nn.Parameter(torch.zeros(size))
+        else:
+            log_variance = torch.full((1,), float(np.log(self.noise_variance)))
+            built.register_buffer("log_variance", log_variance)
+        return built
+
+    def log_prob(self, outputs, X):
+        log_variance = self._log_variance()
+        squared = (X - outputs).square() * torch.exp(-log_variance)
+        constant = (log_variance + _LOG_2_PI).expand(X.shape[-1]).sum()
+        return -0.5 * (squared.sum(dim=-1) + constant)
+
+    def mean(self, outputs):
+        return outputs
+
+    def sample(self, outputs, generator):
+        noise = torch.empty_like(outputs).normal_(generator=generator)
+        return outputs + torch.exp(0.5 * self._log_variance()) * noise
+
+    def variance(self):
+        """sigma^2, shape (1,) or (n_features,)."""
+        return torch.exp(self._log_variance())
+
+    def _log_variance(self):
+        if isinstance(self.log_variance, nn.Parameter):
+            return self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
+        return self.log_variance
+
+
+class Bernoulli(Likelihood):
+    """x_i = 1 with probability sigmoid(output_i).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> Bernoulli().build(2).log_prob(torch.zeros(1, 2), torch.ones(1, 2))
+    tensor([-1.3863])
+    """
+
+    def log_prob(self, outputs, X):
+        # x l - log(1 + e^l); the product with x is a contraction, no tensor of its own
+        return (X * outputs - functional.softplus(outputs)).sum(dim=-1)
+
+    def mean(self, outputs):
+        return torch.sigmoid(outputs)
+
+    def sample(self, outputs, generator):
+        uniform = torch.empty_like(outputs).uniform_(generator=generator)
+        return (uniform < torch.sigmoid(outputs)).to(outputs.dtype)
+
+    def check(self, X, first_row=0):
+        _refuse(
+            X, (X != 0) & (X != 1), "a Bernoulli likelihood takes 0 and 1", first_row
+        )
+
+
+class Poisson(Likelihood):
+    """Counts with rate exp(output).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Poisson
+    >>> Poisson().build(1).log_prob(torch.zeros(1, 1), torch.zeros(1, 1))
+    tensor([-1.])
+    """
+
+    def log_prob(self, outputs, X):
+        terms = X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
+        return terms.sum(dim=-1)
+
+    def mean(self, outputs):
+        return torch.exp(outputs)
+
+    def sample(self, outputs, generator):
+        return torch.poisson(torch.exp(outputs), generator=generator)
+
+    def check(self, X, first_row=0):
+        bad = (X < 0) | (X % 1 != 0)
+        _refuse(X, bad, "a Poisson likelihood takes counts >= 0", first_row)
+
+
+class Categorical(Likelihood):
+    """One-hot columns: one of them is 1, with probability softmax(outputs).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Categorical
+    >>> Categorical().build(4).log_prob(torch.zeros(1, 4), torch.eye(4)[:1])
+    tensor([-1.3863])
+    """
+
+    def log_prob(self, outputs, X):
+        return (X * functional.log_softmax(outputs, dim=-1)).sum(dim=-1)
+
+    def mean(self, outputs):
+        return torch.softmax(outputs, dim=-1)
+
+    def sample(self, outputs, generator):
+        flat = torch.softmax(outputs, dim=-1).reshape(-1, outputs.shape[-1])
+        drawn = torch.multinomial(flat, 1, generator=generator).squeeze(-1)
+        one_hot = functional.one_hot(drawn, outputs.shape[-1])
+        return one_hot.to(outputs.dtype).reshape(outputs.shape)
+
+    def check(self, X, first_row=0):
+        demand = "a categorical likelihood takes one-hot columns"
+        _refuse(X, (X != 0) & (X != 1), demand, first_row)
+        totals = X.sum(axis=1)
+        if np.any(totals != 1):
+            row = int(np.argmax(totals != 1))
+            raise ValueError(
+                f"A categorical likelihood takes one-hot columns, got row "
+                f"{first_row + row} with "
+                f"{totals[row]:g} ones among its {X.shape[1]} columns: encode the "
+                f"category with sklearn.preprocessing.OneHotEncoder."
+            )
+
+
+class ColumnLikelihood(Likelihood):
+    """Different likelihoods for different columns, independent given h.
+
+    Parameters
+    ----------
+    parts : list of (likelihood, columns)
+        A name ("gaussian", "bernoulli", "poisson", "categorical") or a Likelihood, and
+        the numbers of its columns. Every column belongs to exactly one part.
+
+    Examples
+    --------
+    >>> from skgen.vae.likelihoods import ColumnLikelihood
+    >>> mixed = ColumnLikelihood([("gaussian", [0, 1]), ("categorical", [2, 3, 4])])
+    >>> mixed.build(5).n_outputs
+    5
+    """
+
+    def __init__(self, parts):
+        super().__init__()
+        self.parts = parts
+
+    def build(self, n_features):
+        columns = [np.asarray(columns) for _, columns in self.parts]
+        if sorted(np.concatenate(columns).tolist()) != list(range(n_features)):
+            raise ValueError(
+                f"ColumnLikelihood must name each of {n_features} columns of X once, "
+                f"got {[part.tolist() for part in columns]}."
+            )
+        built = super().build(n_features)
+        built.members = nn.ModuleList(
+            as_likelihood(likelihood).build(len(part))
+            for (likelihood, _), part in zip(self.parts, columns)
+        )
+        built.widths = [member.n_outputs for member in built.members]
+        built.n_outputs = sum(built.widths)
+        built.columns = [part.tolist() for part in columns]
+        built.order = np.argsort(np.concatenate(columns)).tolist()
+        return built
+
+    def log_prob(self, outputs, X):
+        return sum(
+            member.log_prob(part, X[..., columns])
+            for member, part, columns in self._split(outputs)
+        )
+
+    def mean(self, outputs):
+        return self._join(member.mean(part) for member, part, _ in self._split(outputs))
+
+    def sample(self, outputs, generator):
+        return self._join(
+            member.sample(part, generator) for member, part, _ in self._split(outputs)
+        )
+
+    def check(self, X, first_row=0):
+        for member, columns in zip(self.members, self.columns):
+            member.check(X[:, columns], first_row)
+
+    def _split(self, outputs):
+        return zip(self.members, outputs.split(self.widths, dim=-1), self.columns)
+
+    def _join(self, parts):
+        return torch.cat(list(parts), dim=-1)[..., self.order]
+
+
+NAMES = {
+    "gaussian": Gaussian,
+    "bernoulli": Bernoulli,
+    "poisson": Poisson,
+    "categorical": Categorical,
+}
+
+
+def as_likelihood(likelihood, **parameters):
+    """The Likelihood of a name, or the Likelihood given.
+
+    Raises
+    ------
+    ValueError
+        On another name.
+
+    Examples
+    --------
+    >>> from skgen.vae.likelihoods import as_likelihood
+    >>> as_likelihood("poisson")
+    Poisson()
+    """
+    if isinstance(likelihood, Likelihood):
+        return likelihood
+    if likelihood not in NAMES:
+        raise ValueError(
+            f"likelihood must be one of {sorted(NAMES)} or a Likelihood, got "
+            f"{likelihood!r}."
+        )
+    return NAMES[likelihood](**parameters)
+
+
+def _refuse(X, bad, demand, first_row):
+    if bad.any():
+        row, column = np.unravel_index(np.argmax(bad), bad.shape)
+        raise ValueError(
+            f"{demand[0].upper()}{demand[1:]}, got {X[row, column].item()} at row "
+            f"{first_row + row}, column {column}."
+        )

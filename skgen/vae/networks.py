@@ -1,0 +1,135 @@
+"""Encoder and decoder networks: multilayer perceptrons, or modules the user brings."""
+
+import copy
+import itertools
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+    "tanh": nn.Tanh,
+}
+
+
+def mlp(n_in, hidden_layer_sizes, n_out, activation):
+    """Linear layers with an activation between them; no hidden layer: a linear map.
+
+    Parameters
+    ----------
+    n_in : int
+    hidden_layer_sizes : tuple of int
+    n_out : int
+    activation : str
+        A key of ``ACTIVATIONS``.
+
+    Returns
+    -------
+    torch.nn.Sequential
+
+    Examples
+    --------
+    >>> from skgen.vae.networks import mlp
+    >>> len(mlp(4, (8, 8), 2, "relu"))
+    5
+    """
+    sizes = (n_in, *hidden_layer_sizes, n_out)
+    layers = []
+    for width_in, width_out in itertools.pairwise(sizes):
+        layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+def as_network(template, name, n_in, n_out, default):
+    """A network of the user's, checked, or the default.
+
+    Parameters
+    ----------
+    template : torch.nn.Module, callable or None
+        A module is copied, never trained in place; a callable (n_in, n_out) makes one.
+    name : str
+        Of the parameter, for messages.
+    n_in, n_out : int
+    default : callable
+        Makes the network if there is no template.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    ValueError
+        If the network does not map n_in values to n_out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.networks import as_network
+    >>> as_network(torch.nn.Linear(3, 2), "encoder", 3, 4, None)
+    Traceback (most recent call last):
+        ...
+    ValueError: encoder must map rows of 3 values to 4, but 2 rows gave ...
+    """
+    if template is None:
+        return default()
+    is_module = isinstance(template, nn.Module)
+    network = copy.deepcopy(template) if is_module else template(n_in, n_out)
+    demand = f"{name} must map rows of {n_in} values to {n_out}"
+    training = network.training
+    try:
+        with torch.no_grad():
+            shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
+    except RuntimeError as error:
+        raise ValueError(f"{demand}, but it failed: {error}") from error
+    if shape != (2, n_out):
+        raise ValueError(
+            f"{demand}, but 2 rows gave shape {shape}: change its last layer."
+        )
+    return network.train(training)
+
+
+LARGEST_LOG_VARIANCE = 20.0
+
+
+class Autoencoder(nn.Module):
+    """Encoder, decoder and likelihood as one module.
+
+    Parameters
+    ----------
+    encoder : torch.nn.Module
+        Rows of X to 2 * n_components numbers: mean and log-variance of q(h | x).
+    decoder : torch.nn.Module
+        Rows of n_components values to ``likelihood.n_outputs`` numbers.
+    likelihood : Likelihood
+    n_components : int
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> [part.shape for part in model.posterior(torch.zeros(5, 3))]
+    [torch.Size([5, 2]), torch.Size([5, 2])]
+    """
+
+    def __init__(self, encoder, decoder, likelihood, n_components):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.n_components = n_components
+
+    def posterior(self, X):
+        """Mean and log standard deviation of q(h | x), each (n, n_components)."""
+        mean, log_variance = self.encoder(X).chunk(2, dim=-1)
+        return mean, 0.5 * log_variance.clamp(
+            -LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE
+        )

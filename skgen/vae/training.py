@@ -1,0 +1,204 @@
+"""Training state of a VAE and the stochastic gradient step that moves it.
+
+References
+----------
+Kingma, D. P. and Welling, M. Auto-encoding variational Bayes. ICLR 2014.
+Kingma, D. P. and Ba, J. Adam: a method for stochastic optimization. ICLR 2015.
+"""
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
+from skgen.vae.networks import Autoencoder
+from skgen.validation import rows_as_float
+
+_AVERAGE_EVERY = 5  # updates; the average costs a pass over the weights
+_AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
+
+
+class Settings(NamedTuple):
+    """How an update is made; the fields are parameters of the estimator."""
+
+    batch_size: int
+    objective: str
+    n_importance_samples: int
+    averaging: float
+    precision: str
+
+
+class TrainingState(NamedTuple):
+    """All that training goes on from; modules and optimiser are updated in place.
+
+    Attributes
+    ----------
+    model : Autoencoder
+        The last iterate.
+    average : Autoencoder
+        Running average of the iterates' weights: the model that fit returns.
+    optimizer : torch.optim.Optimizer
+    n_updates : int
+    rng : numpy.random.Generator
+        Orders the rows and seeds the torch generator of every epoch.
+    """
+
+    model: Autoencoder
+    average: Autoencoder
+    optimizer: torch.optim.Optimizer
+    n_updates: int
+    rng: np.random.Generator
+
+
+def initial_state(model, weight_decay, rng):
+    """State before the first update.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import initial_state
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> initial_state(model, 0.0, np.random.default_rng(0)).n_updates
+    0
+    """
+    optimizer = torch.optim.AdamW(
+        model.parameters(), weight_decay=weight_decay, fused=True
+    )
+    average = copy.deepcopy(model).requires_grad_(False)
+    return TrainingState(model, average, optimizer, 0, rng)
+
+
+def moved(state, device):
+    """The state, its modules and optimiser on another device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import initial_state, moved
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> state = initial_state(model, 0.0, np.random.default_rng(0))
+    >>> next(moved(state, "cpu").model.parameters()).device
+    device(type='cpu')
+    """
+    state.model.to(device)
+    state.average.to(device)
+    for memory in state.optimizer.state.values():
+        for name, value in memory.items():
+            memory[name] = value.to(device)
+    return state
+
+
+def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
+    """One pass over the rows of X in shuffled mini-batches.
+
+    Parameters
+    ----------
+    state : TrainingState
+    X : tensor on the model's device, or CSR matrix, of shape (n_samples, n_features)
+    settings : Settings
+    learning_rates, kl_weights : ndarray of shape (n_updates,)
+        One for each batch.
+    resample : bool, default=False
+        Draw each row from its probabilities.
+
+    Returns
+    -------
+    TrainingState
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is no longer finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import Settings, initial_state, train_epoch
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> state = initial_state(model, 0.0, np.random.default_rng(0))
+    >>> settings = Settings(2, "elbo", 1, 0.99, "float32")
+    >>> X, one = torch.zeros(4, 3), np.ones(2)
+    >>> train_epoch(state, X, settings, 1e-3 * one, one).n_updates
+    2
+    """
+    device = next(state.model.parameters()).device
+    generator = torch.Generator(device).manual_seed(int(state.rng.integers(2**62)))
+    order = state.rng.permutation(X.shape[0])
+    in_memory = isinstance(X, torch.Tensor)
+    order = torch.from_numpy(order).to(device) if in_memory else order
+    starts = range(0, len(order), settings.batch_size)
+    batches = [order[start : start + settings.batch_size] for start in starts]
+    total = torch.zeros((), device=device)
+    state.model.train()
+    for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
+        batch = X[rows] if in_memory else _dense(X, rows, device)
+        batch = batch.float()
+        if resample:
+            batch = torch.bernoulli(batch, generator=generator)
+        loss = _step(state, batch, settings, float(rate), float(kl_weight), generator)
+        total += loss
+        state = state._replace(n_updates=state.n_updates + 1)
+        if state.n_updates % _AVERAGE_EVERY == 0:
+            _follow(state, settings.averaging)
+    if not torch.isfinite(total):
+        raise FloatingPointError(
+            f"training diverged, the loss is {total.item()}. The likely cause is "
+            f"learning_rate, {learning_rates[0]:.3g} at the start of the epoch, or "
+            f"features of very different scales: make it ten times smaller, or put a "
+            f"StandardScaler before."
+        )
+    _follow(state, settings.averaging)
+    return state
+
+
+def _step(state, X, settings, learning_rate, kl_weight, generator):
+    model, optimizer = state.model, state.optimizer
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    bfloat16 = settings.precision == "bfloat16"
+    with torch.autocast(X.device.type, torch.bfloat16, enabled=bfloat16):
+        loss = _loss(model, X, settings, kl_weight, generator)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def _loss(model, X, settings, kl_weight, generator):
+    """Minus the mean bound of the rows."""
+    shape = (settings.n_importance_samples, X.shape[0], model.n_components)
+    noise = torch.randn(shape, device=X.device, generator=generator)
+    if settings.objective == "iwae":
+        return -log_mean_weight(log_weights(model, X, noise)).mean()
+    reconstruction, kl = elbo_terms(model, X, noise)
+    return (kl_weight * kl - reconstruction).mean()
+
+
+@torch.no_grad()
+def _follow(state, averaging):
+    """Move the average towards the iterate, by as much as several updates would."""
+    window = _AVERAGE_EVERY * _AVERAGED_SHARE
+    early_share = window / (window + state.n_updates)
+    share = max(1 - averaging**_AVERAGE_EVERY, early_share) if averaging else 1.0
+    for mean, value in zip(state.average.parameters(), state.model.parameters()):
+        mean.lerp_(value, share)
+    for mean, value in zip(state.average.buffers(), state.model.buffers()):
+        mean.copy_(value)
+
+
+def _dense(X, rows, device):
+    return torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)

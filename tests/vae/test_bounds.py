@@ -1,0 +1,148 @@
+"""Bounds and estimates against models whose likelihood is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from scipy.stats import multivariate_normal
+
+from skgen.divergences import gaussian_kl_divergence
+from skgen.vae import bounds
+from skgen.vae.likelihoods import Bernoulli, Gaussian
+from skgen.vae.networks import Autoencoder
+
+VARIANCE = 0.5
+
+
+def linear(weight, bias):
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0]).double()
+    layer.weight.data = torch.from_numpy(weight)
+    layer.bias.data = torch.from_numpy(bias)
+    return layer
+
+
+class LinearGaussian:
+    """x = W h + c + noise: log p(x) and p(h | x) in closed form.
+
+    The columns of W are orthogonal, so that the posterior is a diagonal Gaussian.
+    """
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        Q, _ = np.linalg.qr(rng.normal(size=(4, 2)))
+        self.W, self.c = Q * [1.5, 0.7], rng.normal(size=4)
+        precision = 1 + (self.W**2).sum(axis=0) / VARIANCE
+        self.std = 1 / np.sqrt(precision)
+        self.encode = (self.W / VARIANCE / precision).T
+        self.X = rng.normal(size=(6, 4))
+        covariance = self.W @ self.W.T + VARIANCE * np.eye(4)
+        self.log_p = multivariate_normal(self.c, covariance).logpdf(self.X)
+
+    def model(self, mean_shift=0.0, std_factor=1.0):
+        """With an encoder that is the posterior, or one that is off."""
+        weight = np.vstack([self.encode, np.zeros((2, 4))])
+        mean_bias = -self.encode @ self.c + mean_shift
+        bias = np.concatenate([mean_bias, 2 * np.log(std_factor * self.std)])
+        likelihood = Gaussian(noise_variance=VARIANCE).build(4).double()
+        decoder = linear(self.W, self.c)
+        return Autoencoder(linear(weight, bias), decoder, likelihood, 2).double()
+
+
+@pytest.fixture(scope="module")
+def known():
+    return LinearGaussian()
+
+
+def noise(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def test_exact_posterior_has_constant_weights(known):
+    """q(h | x) = p(h | x): every single weight is p(x)."""
+    X = torch.from_numpy(known.X)
+    weights = bounds.log_weights(known.model(), X, noise(5, 6, 2)).detach().numpy()
+    assert_allclose(weights, np.broadcast_to(known.log_p, (5, 6)), rtol=1e-6)
+
+
+def test_gap_of_the_elbo_is_the_divergence_to_the_posterior(known):
+    """log p(x) - KL[q(h | x) || p(h | x)] = ELBO, all three known."""
+    X = torch.from_numpy(known.X)
+    shift, factor = 0.3, 1.4
+    model = known.model(shift, factor)
+    gap = gaussian_kl_divergence(
+        np.full(2, shift), factor * known.std, np.zeros(2), known.std
+    )
+    k = 200_000
+    mean, log_std = model.posterior(X)
+    H = mean + torch.exp(log_std) * noise(k, 1, 2)
+    log_p = model.likelihood.log_prob(model.decoder(H), X)
+    reconstruction, kl = bounds.elbo_terms(model, X, noise(k, 1, 2))
+    error = log_p.std(dim=0) / math.sqrt(k)
+    difference = reconstruction - kl - torch.from_numpy(known.log_p - gap)
+    assert torch.all(difference.abs() < 4.5 * error)
+    assert gap > 0.1
+
+
+def test_kl_agrees_with_divergences():
+    rng = np.random.default_rng(1)
+    mean, std = rng.normal(size=(7, 3)), rng.uniform(0.2, 2, (7, 3))
+    computed = bounds.gaussian_kl(torch.from_numpy(mean), torch.from_numpy(np.log(std)))
+    assert_allclose(computed.numpy(), gaussian_kl_divergence(mean, std))
+
+
+def test_iwae_does_not_decrease_in_k(known):
+    """Over nested groups of the same draws the inequality holds draw by draw."""
+    X = torch.from_numpy(known.X)
+    weights = bounds.log_weights(known.model(0.5, 1.5), X, noise(4096, 6, 2))
+    values = []
+    for k in (1, 2, 8, 64, 512, 4096):
+        groups = weights.reshape(4096 // k, k, 6)
+        bound = (torch.logsumexp(groups, dim=1) - math.log(k)).mean(dim=0)
+        values.append(bound.detach().numpy())
+    assert np.all(np.diff(values, axis=0) >= 0)
+    # ELBO < log p(x), and the largest k has all but closed the gap
+    assert np.all(values[0] < known.log_p - 0.1)
+    assert_allclose(values[-1], known.log_p, atol=0.1)
+
+
+@pytest.mark.parametrize("proposal", ["encoder", "prior"])
+def test_importance_estimates_are_within_their_error(known, proposal):
+    X = torch.from_numpy(known.X)
+    model, shared = known.model(0.2, 1.3), noise(100_000, 2, seed=3)
+    estimate = bounds.log_likelihood(model, X, shared, proposal).numpy()
+    weights = bounds.log_weights(model, X, shared[:, None], proposal)
+    weights = torch.exp(weights - torch.from_numpy(known.log_p)).detach().numpy()
+    error = weights.std(axis=0) / np.sqrt(len(weights))
+    assert np.all(np.abs(estimate - known.log_p) < 4.5 * error)
+
+
+def test_against_numerical_integration():
+    """A nonlinear decoder with one latent dimension: log p(x) on a fine grid."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        decoder = torch.nn.Sequential(
+            torch.nn.Linear(1, 8), torch.nn.Tanh(), torch.nn.Linear(8, 5)
+        ).double()
+        encoder = torch.nn.Linear(5, 2).double()
+    model = Autoencoder(encoder, decoder, Bernoulli().build(5), 1)
+    X = torch.eye(5, dtype=torch.float64)
+    grid = torch.linspace(-9, 9, 20_001, dtype=torch.float64)[:, None]
+    log_prior = -0.5 * grid.square().sum(dim=1) - 0.5 * math.log(2 * math.pi)
+    with torch.no_grad():
+        log_joint = model.likelihood.log_prob(decoder(grid)[:, None], X)
+        log_joint += log_prior[:, None] + math.log(18 / 20_000)
+    exact = torch.logsumexp(log_joint, dim=0).numpy()
+    for proposal in ("encoder", "prior"):
+        estimate = bounds.log_likelihood(model, X, noise(200_000, 1), proposal)
+        assert_allclose(estimate.numpy(), exact, atol=0.02)
+
+
+def test_chunks_do_not_change_the_estimate(known, monkeypatch):
+    X = torch.from_numpy(known.X)
+    whole = bounds.log_likelihood(known.model(0.2), X, noise(300, 2))
+    monkeypatch.setattr(bounds, "_VALUES_PER_CHUNK", 40)
+    pieces = bounds.log_likelihood(known.model(0.2), X, noise(300, 2), width=4)
+    assert_allclose(pieces.numpy(), whole.numpy())

@@ -1,0 +1,291 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_wine
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgen import VariationalAutoencoder
+from skgen.vae.likelihoods import ColumnLikelihood
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return StandardScaler().fit_transform(load_wine().data)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_digits().data / 16
+
+
+def quick(**parameters):
+    options = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 2}
+    options |= {"random_state": 0, "n_score_samples": 20} | parameters
+    return VariationalAutoencoder(**options)
+
+
+@pytest.fixture(scope="module")
+def fitted(wine):
+    return quick(max_iter=30, learning_rate=0.01).fit(wine)
+
+
+def test_linear_model_is_probabilistic_pca(wine):
+    vae = VariationalAutoencoder(
+        3,
+        hidden_layer_sizes=(),
+        noise_variance="scalar",
+        learning_rate=0.01,
+        max_iter=100,
+        random_state=0,
+    ).fit(wine)
+    pca = PCA(3).fit(wine)
+    assert abs(vae.score(wine) - pca.score(wine)) < 0.05
+    assert_allclose(vae.noise_variance_, pca.noise_variance_, rtol=0.05)
+
+
+def test_bounds_in_order(fitted, wine):
+    elbo, reconstruction, kl = fitted.elbo(wine, return_terms=True)
+    assert_allclose(elbo, reconstruction - kl)
+    assert_allclose(fitted.elbo(wine), elbo)
+    assert np.all(kl > 0)
+    small = np.mean(
+        [fitted.log_likelihood(wine, n_samples=5, random_state=i) for i in range(40)]
+    )
+    large = fitted.log_likelihood(wine, n_samples=5000, random_state=1).mean()
+    assert elbo.mean() < small < large
+    prior = fitted.log_likelihood(
+        wine, n_samples=200_000, proposal="prior", random_state=1
+    )
+    assert_allclose(prior.mean(), large, atol=0.1)
+
+
+def test_score_samples_is_deterministic_and_invariant(fitted, wine):
+    whole = fitted.score_samples(wine)
+    assert_array_equal(fitted.score_samples(wine), whole)
+    assert_allclose(fitted.score_samples(wine[::-1]), whole[::-1], rtol=1e-12)
+    alone = np.concatenate([fitted.score_samples(wine[[i]]) for i in range(9)])
+    assert_allclose(alone, whole[:9], rtol=1e-12)
+    assert_allclose(fitted.score(wine), whole.mean())
+
+
+@pytest.mark.parametrize("objective", ["elbo", "iwae"])
+def test_learns(digits, objective):
+    X = (digits > 0.5).astype(np.float32)
+    vae = VariationalAutoencoder(
+        8,
+        hidden_layer_sizes=(64,),
+        likelihood="bernoulli",
+        objective=objective,
+        n_importance_samples=1 if objective == "elbo" else 5,
+        max_iter=30,
+        random_state=0,
+    ).fit(X[:1500])
+    marginals = (X[:1500].sum(axis=0) + 1) / 1502
+    independent = np.where(X, np.log(marginals), np.log(1 - marginals)).sum(axis=1)
+    assert vae.score(X[1500:]) > independent[1500:].mean() + 3
+    samples = vae.sample(2000, random_state=1)
+    assert set(np.unique(samples)) == {0, 1}
+    assert np.abs(samples.mean(axis=0) - X.mean(axis=0)).mean() < 0.05
+
+
+def test_learning_curve_and_best_epoch(wine, capsys):
+    vae = quick(max_iter=300, learning_rate=0.02, early_stopping=True, verbose=1)
+    vae.fit(wine[:60], X_val=wine[60:])
+    assert vae.history_.dtype.names == (
+        "epoch",
+        "seconds",
+        "train_elbo",
+        "validation_elbo",
+    )
+    best = np.argmax(vae.history_.validation_elbo)
+    assert best < len(vae.history_) - 1 < 299
+    kept = vae._mean_elbo(vae._state.average, wine[60:].astype(np.float32), 0)
+    final = vae.history_.validation_elbo
+    assert abs(kept - final[best]) < 0.5
+    assert len(capsys.readouterr().out.splitlines()) == vae.n_iter_
+
+
+def test_warm_start_and_partial_fit(wine):
+    vae = quick(warm_start=True).fit(wine)
+    before = vae.score(wine)
+    vae.fit(wine)
+    assert vae.n_iter_ == 4 and vae.score(wine) > before
+    for n in (1, 2, 100):
+        vae.partial_fit(wine[:n])
+    assert vae.n_iter_ == 7
+    with pytest.raises(ValueError, match="has 2 components and cannot go on"):
+        vae.set_params(n_components=3).partial_fit(wine)
+
+
+def test_kl_weight_warms_up(wine):
+    cold = quick(max_iter=40, beta=1.0).fit(wine)
+    warm = quick(max_iter=40, kl_warmup=40).fit(wine)
+    kl = [vae.elbo(wine, return_terms=True)[2].mean() for vae in (cold, warm)]
+    assert kl[1] > kl[0]
+
+
+def test_reproducible_and_global_generators_as_found(wine):
+    torch.manual_seed(1)
+    numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
+    one = quick(likelihood="gaussian").fit(wine)
+    one.sample(3), one.score(wine)
+    assert_array_equal(numpy_state[1], np.random.get_state()[1])
+    assert numpy_state[2:] == np.random.get_state()[2:]
+    assert torch.equal(torch_state, torch.get_rng_state())
+    torch.manual_seed(2)
+    np.random.seed(2)
+    two = quick().fit(wine)
+    assert_array_equal(one.score_samples(wine), two.score_samples(wine))
+    assert_array_equal(one.sample(3), two.sample(3))
+    assert not np.array_equal(one.sample(3), one.sample(3, random_state=5))
+    assert not np.array_equal(one.sample(3), quick(random_state=1).fit(wine).sample(3))
+
+
+def test_pickle_goes_on_training(wine):
+    vae = quick(warm_start=True).fit(wine)
+    copy = pickle.loads(pickle.dumps(vae))
+    assert_array_equal(copy.score_samples(wine), vae.score_samples(wine))
+    assert_array_equal(copy.fit(wine).transform(wine), vae.fit(wine).transform(wine))
+
+
+def factory(n_in, n_out):
+    return torch.nn.Linear(n_in, n_out)
+
+
+def test_networks_of_the_user(wine):
+    template = torch.nn.Sequential(
+        torch.nn.Linear(13, 6), torch.nn.Dropout(0.1), torch.nn.Linear(6, 4)
+    )
+    before = {k: v.clone() for k, v in template.state_dict().items()}
+    vae = quick(encoder=template, decoder=factory)
+    search = GridSearchCV(vae, {"learning_rate": [1e-5, 1e-2]}, cv=2).fit(wine)
+    assert search.best_params_ == {"learning_rate": 1e-2}
+    for name, value in template.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert vae.encoder is template and vae.get_params()["encoder"] is template
+    assert isinstance(search.best_estimator_.decoder_, torch.nn.Linear)
+    pickle.loads(pickle.dumps(search.best_estimator_)).score(wine)
+
+
+def test_search_and_pipelines(digits):
+    y = load_digits().target
+    search = GridSearchCV(
+        make_pipeline(
+            StandardScaler(),
+            VariationalAutoencoder(8, max_iter=8, random_state=0),
+            LogisticRegression(max_iter=500),
+        ),
+        {"variationalautoencoder__n_components": [1, 12]},
+        cv=3,
+        n_jobs=2,
+    ).fit(digits, y)
+    assert search.best_params_ == {"variationalautoencoder__n_components": 12}
+    likelihoods = GridSearchCV(
+        quick(likelihood="bernoulli", max_iter=10),
+        {"learning_rate": [1e-5, 1e-2]},
+        cv=2,
+        n_jobs=2,
+    ).fit(digits)
+    assert likelihoods.best_params_ == {"learning_rate": 1e-2}
+    frame = quick().set_output(transform="pandas").fit_transform(digits)
+    assert list(frame.columns) == ["variationalautoencoder0", "variationalautoencoder1"]
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson", "gaussian"])
+def test_sparse_input_gives_the_same_model(likelihood):
+    X = np.random.default_rng(0).poisson(0.3, (150, 6)).clip(max=1).astype(float)
+    dense, sparse = quick(likelihood=likelihood), quick(likelihood=likelihood)
+    dense.fit(X), sparse.fit(csr_array(X))
+    assert_allclose(dense.transform(X), sparse.transform(csr_array(X)), rtol=1e-6)
+    assert_allclose(dense.score_samples(X), sparse.score_samples(csr_array(X)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_dtypes(dtype, digits):
+    X = (digits[:100] > 0.5).astype(dtype)
+    vae = quick(likelihood="bernoulli").fit(X)
+    floating = np.float64 if dtype == np.float64 else np.float32
+    assert vae.transform(X).dtype == vae.score_samples(X).dtype == floating
+    assert vae.reconstruct(X).dtype == floating
+    assert vae.sample(2).dtype == dtype
+
+
+def test_clone_of_a_column_likelihood(wine):
+    X = np.hstack([wine[:, :2], np.eye(3)[load_wine().target]])
+    likelihood = ColumnLikelihood([("gaussian", [0, 1]), ("categorical", [2, 3, 4])])
+    vae = clone(quick(likelihood=likelihood, max_iter=5)).fit(X)
+    samples = vae.sample(50)
+    assert_array_equal(samples[:, 2:].sum(axis=1), np.ones(50))
+    assert np.isfinite(vae.score(X))
+    X[7, 3] = 0.5
+    with pytest.raises(ValueError, match=r"got 0\.5 at row 7, column 1"):
+        vae.fit(X)
+
+
+def test_not_fitted():
+    for method in ("transform", "score_samples", "elbo", "posterior", "log_likelihood"):
+        with pytest.raises(NotFittedError):
+            getattr(quick(), method)([[0.0, 1.0]])
+    with pytest.raises(NotFittedError):
+        quick().sample()
+
+
+@pytest.mark.parametrize(
+    "parameters, X, message",
+    [
+        ({}, [[0, np.nan], [1, 2]], "X contains NaN at row 0, column 1"),
+        ({}, [[0, 1], [np.inf, 2]], "X contains inf at row 1, column 0"),
+        ({}, [["a", "b"]], "got the string 'a' at row 0, column 0"),
+        (
+            {"likelihood": "bernoulli", "binarize": None},
+            [[0, 1], [1, 0.5]],
+            r"must hold only 0 and 1, got 0\.5 at row 1, column 1",
+        ),
+        ({"likelihood": "poisson"}, [[1, -1]], r"counts >= 0, got -1\.0 at row 0"),
+        ({"likelihood": "categorical"}, [[1, 0], [1, 1]], "got row 1 with 2 ones"),
+        ({"device": "nowhere"}, [[0, 1]], "device='nowhere' is not available"),
+        ({"activation": "step"}, [[0, 1]], "'activation' .* Got 'step' instead"),
+        (
+            {"encoder": torch.nn.Linear(2, 3)},
+            [[0, 1]],
+            r"encoder must map rows of 2 values to 4, but 2 rows gave shape \(2, 3\)",
+        ),
+        (
+            {"decoder": torch.nn.Linear(5, 2)},
+            [[0, 1]],
+            "decoder must map rows of 2 values to 2, but it failed",
+        ),
+        ({"kl_warmup": 3}, [[0, 1]], "kl_warmup=3 epochs is longer than max_iter=2"),
+    ],
+)
+def test_bad_input(parameters, X, message):
+    vae = quick(**parameters)
+    with pytest.raises(ValueError, match=message):
+        vae.fit(X)
+    assert not hasattr(vae, "encoder_") and not hasattr(vae, "n_features_in_")
+
+
+def test_divergence_names_the_epoch(wine):
+    with pytest.raises(FloatingPointError, match="Epoch 1: training diverged"):
+        quick(learning_rate=1e30).fit(1e20 * wine)
+
+
+@pytest.mark.parametrize(
+    "X", [np.ones((1, 3)), np.zeros((5, 1)), np.ones((20, 3)), np.eye(4)]
+)
+@pytest.mark.parametrize("noise_variance", ["scalar", "feature"])
+def test_degenerate_data(X, noise_variance):
+    """One row, one column, constant features under a learned variance."""
+    vae = quick(noise_variance=noise_variance, learning_rate=0.1, max_iter=100).fit(X)
+    assert np.all(np.isfinite(vae.score_samples(X)))
+    assert np.all(vae.noise_variance_ > 0)

@@ -1,0 +1,125 @@
+"""Each likelihood against torch.distributions, its own samples and its support."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import distributions
+
+from skgen.vae.likelihoods import (
+    Bernoulli,
+    Categorical,
+    ColumnLikelihood,
+    Gaussian,
+    Poisson,
+    as_likelihood,
+)
+
+OUTPUTS = torch.tensor([[0.3, -1.2, 0.8], [1.5, 0.1, -0.4]], dtype=torch.float64)
+
+
+def binary_rows(n):
+    return torch.tensor(list(itertools.product([0.0, 1.0], repeat=n))).double()
+
+
+@pytest.mark.parametrize("noise_variance", [0.3, "scalar", "feature"])
+def test_gaussian(noise_variance):
+    gaussian = Gaussian(noise_variance).build(3).double()
+    if isinstance(noise_variance, str):
+        with torch.no_grad():
+            gaussian.log_variance += torch.linspace(
+                -1, 1, gaussian.log_variance.numel()
+            )
+    X = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
+    scale = gaussian.variance().sqrt().expand(3)
+    expected = distributions.Normal(OUTPUTS, scale).log_prob(X).sum(dim=1)
+    assert_allclose(gaussian.log_prob(OUTPUTS, X).detach(), expected.detach())
+
+
+def test_bernoulli_is_normalised():
+    X = binary_rows(3)
+    log_p = Bernoulli().build(3).log_prob(OUTPUTS[:1], X)
+    expected = distributions.Bernoulli(logits=OUTPUTS[:1]).log_prob(X).sum(dim=1)
+    assert_allclose(log_p, expected)
+    assert_allclose(torch.exp(log_p).sum(), 1)
+
+
+def test_poisson():
+    X = torch.tensor([[0.0, 1.0, 7.0], [3.0, 2.0, 0.0]]).double()
+    expected = distributions.Poisson(torch.exp(OUTPUTS)).log_prob(X).sum(dim=1)
+    assert_allclose(Poisson().build(3).log_prob(OUTPUTS, X), expected)
+
+
+def test_categorical_is_normalised():
+    X = torch.eye(3).double()
+    log_p = Categorical().build(3).log_prob(OUTPUTS[:1], X)
+    assert_allclose(torch.exp(log_p).sum(), 1)
+    assert_allclose(torch.exp(log_p), torch.softmax(OUTPUTS[0], dim=0))
+
+
+@pytest.mark.parametrize("name", ["gaussian", "bernoulli", "poisson", "categorical"])
+def test_samples_have_the_mean(name):
+    likelihood = as_likelihood(name).build(3)
+    outputs = OUTPUTS[0].float().repeat(20_000, 1)
+    generator = torch.Generator().manual_seed(0)
+    X = likelihood.sample(outputs, generator).detach()
+    error = X.std(dim=0) / np.sqrt(len(X))
+    difference = X.mean(dim=0) - likelihood.mean(outputs)[0]
+    assert torch.all(difference.abs() < 4.5 * error)
+    likelihood.check(X.double().numpy())
+
+
+def test_columns():
+    mixed = ColumnLikelihood(
+        [("categorical", [3, 0, 4]), (Gaussian(2.0), [1]), ("poisson", [2])]
+    ).build(5)
+    outputs = torch.randn(6, 5, generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(2)
+    X = mixed.sample(outputs, generator)
+    mixed.check(X.numpy())
+    parts = (
+        Categorical().build(3).log_prob(outputs[:, :3], X[:, [3, 0, 4]]),
+        Gaussian(2.0).build(1).log_prob(outputs[:, 3:4], X[:, [1]]),
+        Poisson().build(1).log_prob(outputs[:, 4:], X[:, [2]]),
+    )
+    assert_allclose(mixed.log_prob(outputs, X), sum(parts), rtol=1e-5)
+    mean = mixed.mean(outputs)
+    assert_allclose(mean[:, [3, 0, 4]], torch.softmax(outputs[:, :3], dim=1), rtol=1e-6)
+    assert_allclose(mean[:, 1], outputs[:, 3])
+
+
+@pytest.mark.parametrize("columns", [[[0], [1]], [[0, 1], [1, 2]], [[0, 1], [3]]])
+def test_every_column_belongs_to_one_part(columns):
+    mixed = ColumnLikelihood([("gaussian", part) for part in columns])
+    with pytest.raises(ValueError, match="must name each of 3 columns of X once"):
+        mixed.build(3)
+
+
+@pytest.mark.parametrize(
+    "name, X, message",
+    [
+        (
+            "bernoulli",
+            [[0, 1], [1, 0.5]],
+            r"and 1, got 0\.5 at row 11, column 1",
+        ),
+        ("poisson", [[0, 1], [-2, 3]], r"counts >= 0, got -2\.0 at row 11, column 0"),
+        ("poisson", [[0, 1.5]], r"counts >= 0, got 1\.5 at row 10, column 1"),
+        (
+            "categorical",
+            [[0, 1], [1, 1]],
+            r"got row 11 with 2 ones among",
+        ),
+        ("categorical", [[0, 2]], r"one-hot columns, got 2\.0 at row 10, column 1"),
+    ],
+)
+def test_support(name, X, message):
+    with pytest.raises(ValueError, match=message):
+        as_likelihood(name).build(2).check(np.array(X, dtype=float), first_row=10)
+
+
+def test_names():
+    with pytest.raises(ValueError, match=r"likelihood must be one of .*got 'cauchy'"):
+        as_likelihood("cauchy")
