@@ -19,6 +19,7 @@ __all__ = [
     "StrOptions",
     "_fit_context",
     "as_generator",
+    "binarized",
     "binary",
     "check_input",
     "check_latent",
@@ -27,7 +28,6 @@ __all__ = [
     "probabilities",
     "row_blocks",
     "rows_as_float",
-    "thresholded",
 ]
 
 _VALUES_PER_BLOCK = 2**22
@@ -156,6 +156,36 @@ def check_latent(estimator, H, n_components):
         "states or what transform returns.",
     )
     return H
+
+
+def binarized(X, binarize, *, warn=False):
+    """X as uint8 0/1, as parameter `binarize` of the estimators says.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix
+    binarize : float, None or "sample"
+        A threshold; None or "sample": X must hold 0 and 1 already.
+    warn : bool, default=False
+        Whether to warn of values outside [0, 1] under a threshold.
+
+    Raises
+    ------
+    ValueError
+        Naming the first cell that is not 0 or 1, and the remedy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import binarized
+    >>> binarized(np.array([[0.2, 0.8]]), 0.5)
+    array([[0, 1]], dtype=uint8)
+    """
+    if binarize is None:
+        return binary(X, "binarise X first or set binarize to a threshold")
+    if binarize == "sample":
+        return binary(X, "a likelihood is that of states, draw them from probabilities")
+    return thresholded(X, binarize, warn=warn)
 
 
 def thresholded(X, threshold, *, warn=False):

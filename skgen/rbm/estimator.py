@@ -23,6 +23,7 @@ from skgen.validation import (
     Interval,
     StrOptions,
     _fit_context,
+    binarized,
     check_input,
     drawn,
     float_dtype,
@@ -321,7 +322,7 @@ class BinaryRBM(FittedRBM):
         X = check_input(self, X, reset=reset)
         if self.binarize == "sample":
             return probabilities(X), X.dtype
-        return self._binarized(X, warn=warn), X.dtype
+        return binarized(X, self.binarize, warn=warn), X.dtype
 
     def _start(self, X, rng, continues):
         """A new training state or, lest failing harm the model, a copy of its own."""

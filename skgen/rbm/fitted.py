@@ -11,6 +11,7 @@ from skgen.base import GenerativeMixin
 from skgen.rbm import energy, enumeration, partition, samplers
 from skgen.validation import (
     as_generator,
+    binarized,
     binary,
     check_input,
     check_latent,
@@ -18,7 +19,6 @@ from skgen.validation import (
     probabilities,
     row_blocks,
     rows_as_float,
-    thresholded,
 )
 
 
@@ -394,7 +394,7 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
         if as_probabilities and self.binarize == "sample":
             X = probabilities(X)
         else:
-            X = self._binarized(X)
+            X = binarized(X, self.binarize)
         for other in others:
             if len(other) != X.shape[0]:
                 raise ValueError(
@@ -411,16 +411,6 @@ class FittedRBM(GenerativeMixin, BaseEstimator):
             for rows in row_blocks(X.shape[0], max(self.components_.shape))
         ]
         return np.concatenate(results).astype(dtype, copy=False)
-
-    def _binarized(self, X, *, warn=False):
-        """X as uint8 0/1 according to `binarize`."""
-        if self.binarize is None:
-            return binary(X, "binarise X first or set binarize to a threshold")
-        if self.binarize == "sample":
-            return binary(
-                X, "log P(x) is defined for states; draw them from the probabilities"
-            )
-        return thresholded(X, self.binarize, warn=warn)
 
 
 def _count(value, name, smallest):

@@ -15,13 +15,12 @@ from skgen.vae import bounds
 from skgen.vae.likelihoods import Bernoulli
 from skgen.validation import (
     as_generator,
-    binary,
+    binarized,
     check_input,
     float_dtype,
     probabilities,
     row_blocks,
     rows_as_float,
-    thresholded,
 )
 
 
@@ -303,19 +302,10 @@ class FittedVAE(GenerativeMixin, BaseEstimator):
         if self._resamples():
             X = probabilities(X)
         elif self._is_bernoulli():
-            X = self._states(X, warn=warn)
+            X = binarized(X, self.binarize, warn=warn)
         else:
             X = X.astype(np.float32, copy=False)
         return X, dtype
-
-    def _states(self, X, *, warn=False):
-        if self.binarize is None:
-            return binary(X, "binarise X first or set binarize to a threshold")
-        if self.binarize == "sample":
-            return binary(
-                X, "log p(x) is defined for states; draw them from the probabilities"
-            )
-        return thresholded(X, self.binarize, warn=warn)
 
     def _by_rows(self, function, X, *, as_probabilities=False, width=1):
         check_is_fitted(self)
@@ -323,7 +313,7 @@ class FittedVAE(GenerativeMixin, BaseEstimator):
         dtype = float_dtype(X.dtype)
         if self._is_bernoulli():
             probable = as_probabilities and self._resamples()
-            X = probabilities(X) if probable else self._states(X)
+            X = probabilities(X) if probable else binarized(X, self.binarize)
         elif not as_probabilities:
             for rows in row_blocks(X.shape[0], X.shape[1]):
                 block = rows_as_float(X, rows, np.float64)
