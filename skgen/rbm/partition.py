@@ -45,8 +45,8 @@ class LogPartition(NamedTuple):
     std_error : float
         Standard error of `value`, nats; 0 when exact.
     effective_sample_size : float
-        How many equal weights would be as informative; infinite when exact. When it is
-        a small fraction of the particles, `std_error` itself is not to be trusted.
+        How many equal weights would be as informative; infinite when exact. Below ten,
+        or a twentieth of the particles, `std_error` itself is not to be trusted.
     method : str
         "exact", "ais" or "rolling".
     """

@@ -1,0 +1,69 @@
+"""
+===================================================
+Digits: reconstructions and samples of a VAE
+===================================================
+
+A variational autoencoder with a Bernoulli likelihood on scikit-learn's handwritten
+digits: held-out log-likelihood, reconstructions of held-out digits and new ones
+(``plot_vae_digits.png``).
+"""
+
+# %%
+# The model
+# ---------
+# Grey levels are taken as probabilities, from which each epoch draws new binary digits.
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from skgen import VariationalAutoencoder
+
+X = load_digits().data / 16
+X_train, X_test = train_test_split(X, test_size=0.2, random_state=0)
+binary = (X_test > 0.5).astype(float)
+
+vae = VariationalAutoencoder(
+    16, likelihood="bernoulli", binarize="sample", max_iter=100, random_state=0
+).fit(X_train)
+
+# %%
+# The likelihood of held-out digits
+# ---------------------------------
+marginals = (X_train.sum(axis=0) + 1) / (len(X_train) + 2)
+independent = np.where(binary, np.log(marginals), np.log(1 - marginals)).sum(axis=1)
+elbo, reconstruction, kl = vae.elbo(binary, return_terms=True)
+print("Held-out digits, nats per digit")
+print(f"independent pixels                  {independent.mean():8.2f}")
+print(f"ELBO = reconstruction - KL          {elbo.mean():8.2f} =", end="")
+print(f" {reconstruction.mean():.2f} - {kl.mean():.2f}")
+print(f"log-likelihood, importance sampled  {vae.score(binary):8.2f}")
+
+# %%
+# Reconstructions and samples
+# ---------------------------
+panels = {
+    "Held-out digits": X_test[:40],
+    "Their reconstructions": vae.reconstruct(X_test[:40]),
+    "New digits: means of p(x | h)": vae.inverse_transform(
+        np.random.default_rng(0).normal(size=(40, 16))
+    ),
+}
+
+
+def tiles(rows, n_columns=5):
+    """Images of 8 x 8 pixels side by side, a light pixel between them."""
+    images = np.pad(rows.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    grid = images.reshape(-1, n_columns, 10, 10).transpose(0, 2, 1, 3)
+    return grid.reshape(-1, 10 * n_columns)
+
+
+figure = Figure(figsize=(9, 5.2), layout="constrained")
+for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+    axes.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=1)
+    axes.set(title=title, xticks=[], yticks=[])
+path = Path(__file__).with_suffix(".png")
+figure.savefig(path, dpi=120)
+print(f"\nNew digits: {path}")
