@@ -357,7 +357,7 @@ class VariationalAutoencoder(FittedVAE):
         sizes = tuple(self.hidden_layer_sizes)
         n_latent, n_outputs = self.n_components, likelihood.n_outputs
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**62)))
+            torch.default_generator.manual_seed(int(rng.integers(2**62)))
             encoder = as_network(
                 self.encoder,
                 "encoder",
@@ -397,7 +397,7 @@ class VariationalAutoencoder(FittedVAE):
             weights = self.beta * np.minimum(1, done / warmup if warmup else 1)
             weights = np.broadcast_to(weights, n_updates)
             with torch.random.fork_rng(devices=[]):  # for dropout and the like
-                torch.manual_seed(int(state.rng.integers(2**62)))
+                torch.default_generator.manual_seed(int(state.rng.integers(2**62)))
                 return train_epoch(state, data, settings, rates, weights, resample)
 
         def evaluate(state):
