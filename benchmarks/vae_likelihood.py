@@ -22,10 +22,10 @@ def run(path, quick):
     vae = VariationalAutoencoder(
         50,
         hidden_layer_sizes=(200, 200),
-        activation="tanh",
+        learning_rate=3e-3,
         likelihood="bernoulli",
         binarize="sample",
-        max_iter=2 if quick else 90,
+        max_iter=2 if quick else 80,
         random_state=0,
         verbose=1,
     )

@@ -57,7 +57,7 @@ class VariationalAutoencoder(FittedVAE):
         Latent dimensions.
     hidden_layer_sizes : tuple of int, default=(256, 256)
         The encoder's hidden layers; the decoder mirrors them. () is a linear model.
-    activation : str, default="relu"
+    activation : str, default="silu"
         "elu", "gelu", "leaky_relu", "relu", "silu", "softplus" or "tanh".
     encoder : torch.nn.Module, callable or None, default=None
         Network instead of the perceptron: a module (copied, never trained in place) or
@@ -78,7 +78,7 @@ class VariationalAutoencoder(FittedVAE):
         Weight of the KL term of the ELBO.
     kl_warmup : int, default=0
         Epochs over which that weight grows from 0 to `beta`.
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.002
         Of Adam, in the first epoch.
     learning_rate_schedule : {"cosine", "constant"}, default="cosine"
         "cosine" falls to zero over `max_iter`. ``partial_fit`` uses "constant".
@@ -193,7 +193,7 @@ class VariationalAutoencoder(FittedVAE):
         n_components=10,
         *,
         hidden_layer_sizes=(256, 256),
-        activation="relu",
+        activation="silu",
         encoder=None,
         decoder=None,
         likelihood="gaussian",
@@ -202,7 +202,7 @@ class VariationalAutoencoder(FittedVAE):
         n_importance_samples=1,
         beta=1.0,
         kl_warmup=0,
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         learning_rate_schedule="cosine",
         weight_decay=0.0,
         batch_size="auto",
