@@ -54,9 +54,9 @@ class BinaryRBM(FittedRBM):
     ``sample`` new rows. The partition function Z is estimated while ``fit`` runs.
 
     The defaults were chosen on five data sets of 400 to 17,000 rows and 64 to 784
-    features: digits and breast cancer of scikit-learn (binarised), 10,000 rows of MNIST,
-    plants and pumsb_star. For small data more epochs pay, with `early_stopping`; for
-    data in clusters that a Gibbs chain does not leave, more chains (`n_chains` of 1,000).
+    features: digits and breast cancer of scikit-learn (binarised), 10,000 rows of
+    MNIST, plants and pumsb_star. For small data more epochs pay, with `early_stopping`;
+    for data in clusters that a Gibbs chain does not leave, more chains, say 1,000.
 
     Parameters
     ----------
