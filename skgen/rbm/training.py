@@ -203,7 +203,12 @@ def update(state, X, settings, learning_rate, scratch):
     >>> update(state, np.ones((4, 3), np.float32), settings, 0.1, scratch).n_updates
     1
     """
-    parameters, velocity, average, offsets, chains, *_, rng = state
+    parameters, offsets, chains, rng = (
+        state.parameters,
+        state.offsets,
+        state.chains,
+        state.rng,
+    )
     probability = hidden_probability(parameters, X)
     _follow(offsets.visible, X.mean(axis=0))
     _follow(offsets.hidden, probability.mean(axis=0))
@@ -226,12 +231,17 @@ def update(state, X, settings, learning_rate, scratch):
     if settings.weight_decay:
         decay = np.multiply(parameters.weights, settings.weight_decay, out=scratch[1])
         np.subtract(gradient.weights, decay, out=gradient.weights)
+    _ascend(state, gradient, settings, learning_rate, scratch[1])
+    return state._replace(chains=chains, n_updates=state.n_updates + 1)
 
+
+def _ascend(state, gradient, settings, learning_rate, memory):
+    """Step along the gradient with momentum; the average follows. All in place."""
     early_share = _AVERAGED_SHARE / (_AVERAGED_SHARE + state.n_updates)
     share = np.float32(max(1 - settings.averaging, early_share))
-    memories = (scratch[1], None, None)
-    for value, speed, slope, mean, memory in zip(
-        parameters, velocity, gradient, average, memories
+    memories = (memory, None, None)
+    for value, speed, slope, mean, out in zip(
+        state.parameters, state.velocity, gradient, state.average, memories
     ):
         slope *= np.float32(learning_rate)
         if settings.momentum:
@@ -240,12 +250,11 @@ def update(state, X, settings, learning_rate, scratch):
             slope = speed
         value += slope
         if settings.averaging:
-            step = np.subtract(value, mean, out=memory)
+            step = np.subtract(value, mean, out=out)
             step *= share
             mean += step
         else:
             mean[:] = value
-    return state._replace(chains=chains, n_updates=state.n_updates + 1)
 
 
 def _follow(mean, value):
