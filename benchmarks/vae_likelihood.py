@@ -23,9 +23,10 @@ def run(path, quick):
         50,
         hidden_layer_sizes=(200, 200),
         learning_rate=3e-3,
+        kl_warmup=0 if quick else 10,
         likelihood="bernoulli",
         binarize="sample",
-        max_iter=2 if quick else 80,
+        max_iter=2 if quick else 90,
         random_state=0,
         verbose=1,
     )

@@ -114,32 +114,29 @@ def rows_per_update(batch_size, n_samples):
     return min(batch_size, n_samples)
 
 
-def step_sizes(schedule, learning_rate, epoch, max_iter, n_updates):
-    """Learning rate of each update of an epoch, shape (n_updates,).
+def step_sizes(schedule, learning_rate, done):
+    """Learning rate of each update.
 
     Parameters
     ----------
     schedule : {"constant", "linear", "cosine"}
-        The last two fall from `learning_rate` to zero over `max_iter` epochs.
+        The last two fall from `learning_rate` to zero.
     learning_rate : float
-    epoch : int
-        From 1.
-    max_iter : int
-    n_updates : int
-        Updates in an epoch.
+    done : ndarray of shape (n_updates,)
+        Share of training before the update, in [0, 1).
 
     Examples
     --------
+    >>> import numpy as np
     >>> from skgen.fitting import step_sizes
-    >>> step_sizes("linear", 1.0, 2, 2, 2)
+    >>> step_sizes("linear", 1.0, np.array([0.5, 0.75]))
     array([0.5 , 0.25])
     """
-    done = (epoch - 1 + np.arange(n_updates) / n_updates) / max_iter
     if schedule == "linear":
         return learning_rate * (1 - done)
     if schedule == "cosine":
         return learning_rate * (1 + np.cos(np.pi * done)) / 2
-    return np.full(n_updates, float(learning_rate))
+    return np.full(len(done), float(learning_rate))
 
 
 def report_line(name, max_iter):

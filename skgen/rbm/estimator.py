@@ -1,20 +1,11 @@
 """BinaryRBM: the binary-binary restricted Boltzmann machine as an estimator."""
 
-import copy
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
-from skgen.base import features_kept_on_failure
-from skgen.fitting import (
-    EarlyStopping,
-    report_line,
-    rows_per_update,
-    run_epochs,
-    step_sizes,
-)
+from skgen.fitting import rows_per_update
 from skgen.rbm import enumeration, partition
 from skgen.rbm.energy import free_energy
 from skgen.rbm.fitted import FittedRBM
@@ -22,17 +13,14 @@ from skgen.rbm.training import Settings, initial_state, train_epoch
 from skgen.validation import (
     Interval,
     StrOptions,
-    _fit_context,
     binarized,
     check_input,
-    drawn,
     float_dtype,
     probabilities,
     row_blocks,
     rows_as_float,
 )
 
-_SCORED_ROWS = 1000  # training rows behind the learning curve
 _UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
 _TRUSTED_STD = 0.2  # nats of standard error of rolling AIS
 
@@ -246,82 +234,6 @@ class BinaryRBM(FittedRBM):
         self.verbose = verbose
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None):
-        """Fit the model to the rows of X.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : Ignored
-        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Held-out rows, for the learning curve and for early stopping.
-
-        Returns
-        -------
-        self
-
-        Examples
-        --------
-        >>> from skgen import BinaryRBM
-        >>> BinaryRBM(2, max_iter=10, random_state=0).fit([[0, 1], [1, 1]]).n_iter_
-        10
-        """
-        continues = self.warm_start and hasattr(self, "_state")
-        return self._train(
-            X, X_val, continues, self.max_iter, self.learning_rate_schedule
-        )
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
-        """One pass over the rows of X in mini-batches, from where the model is.
-
-        The learning rate is constant; `max_iter`, `early_stopping` and `warm_start`
-        play no part.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Any number of rows.
-        y : Ignored
-
-        Returns
-        -------
-        self
-
-        Examples
-        --------
-        >>> from skgen import BinaryRBM
-        >>> rbm = BinaryRBM(2, random_state=0)
-        >>> rbm.partial_fit([[0, 1]]).partial_fit([[1, 1], [1, 0]]).n_iter_
-        2
-        """
-        return self._train(X, None, hasattr(self, "_state"), 1, "constant", False)
-
-    def _train(self, X, X_val, continues, max_iter, schedule, whole_fit=True):
-        """Check the input, train for max_iter epochs, estimate log Z, store it all."""
-        with features_kept_on_failure(self):
-            X, dtype = self._training_rows(X, reset=not continues)
-            rng = self._generator(None)
-            split_seed = self._split_seed if continues else int(rng.integers(2**31))
-            if X_val is not None:
-                X_val, _ = self._training_rows(X_val, reset=False, warn=False)
-            elif self.early_stopping and whole_fit:
-                X, X_val = train_test_split(
-                    X, test_size=self.validation_fraction, random_state=split_seed
-                )
-            state = self._start(X, rng, continues)
-            earlier = self.history_ if continues else None
-            state, history = self._run(state, X, X_val, max_iter, schedule, earlier)
-            if whole_fit or self.partition_method != "auto":
-                n_rows_seen = X.shape[0] * int(history.epoch[-1])
-                estimate, particles = self._closing_log_partition(state, n_rows_seen)
-            else:
-                estimate, particles = self._running_log_partition(state)
-        self._store(state, estimate, particles, history, dtype)
-        self._split_seed = split_seed
-        return self
-
     def _training_rows(self, X, *, reset, warn=True):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
         X = check_input(self, X, reset=reset)
@@ -329,20 +241,11 @@ class BinaryRBM(FittedRBM):
             return probabilities(X), X.dtype
         return binarized(X, self.binarize, warn=warn), X.dtype
 
-    def _start(self, X, rng, continues):
-        """A new training state or, lest failing harm the model, a copy of its own."""
+    def _resamples(self):
+        return self.binarize == "sample"
+
+    def _start(self, X, rng):
         n_samples, n_features = X.shape
-        if "exact" in (self.partition_method, self.negative_phase):
-            enumeration.check_size(n_features, self.n_components)
-        if continues:
-            n_components = self._state.chains.shape[1]
-            if self.n_components != n_components:
-                raise ValueError(
-                    f"The fitted model has {n_components} components and cannot go on "
-                    f"with n_components={self.n_components}: set it back, or clone the "
-                    f"estimator to start anew."
-                )
-            return copy.deepcopy(self._state)
         count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
         always_exact = self.partition_method in ("auto", "exact") and (
             min(n_features, self.n_components) <= _UNITS_PER_EPOCH
@@ -356,57 +259,24 @@ class BinaryRBM(FittedRBM):
             rng=rng,
         )
 
-    def _run(self, state, X, X_val, max_iter, schedule, earlier):
-        """Epochs of training, scored on some training rows and on the held-out ones."""
-        batch_size = rows_per_update(self.batch_size, X.shape[0])
+    def _epoch_of(self, X, batch_size, course):
+        if "exact" in (self.partition_method, self.negative_phase):
+            enumeration.check_size(X.shape[1], self.n_components)
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
-        resample = self.binarize == "sample"
-        n_earlier = 0 if earlier is None else len(earlier)
-        scored = self._scored_rows(X, X_val, state.rng)
-
-        def train(state, epoch):
-            rates = step_sizes(
-                schedule,
-                self.learning_rate,
-                epoch - n_earlier,
-                max_iter,
-                n_updates=-(-X.shape[0] // batch_size),
-            )
-            return train_epoch(state, X, settings, rates, resample)
-
-        def evaluate(state):
-            estimate, _ = self._running_log_partition(state)
-            train_score, validation_score = (
-                np.nan if rows is None else self._score(state.average, rows, estimate)
-                for rows in scored
-            )
-            scores = Scores(train_score, validation_score, estimate.std_error)
-            return scores, validation_score - 2 * estimate.std_error
-
-        stops = self.early_stopping and X_val is not None
-        return run_epochs(
-            state,
-            train,
-            evaluate,
-            epochs=range(n_earlier + 1, n_earlier + max_iter + 1),
-            early_stopping=(
-                EarlyStopping(self.n_iter_no_change, self.tol) if stops else None
-            ),
-            report=report_line(type(self).__name__, n_earlier + max_iter)
-            if self.verbose
-            else None,
-            earlier=earlier,
+        return lambda state, rates, done: train_epoch(
+            state, X, settings, rates, self._resamples()
         )
 
-    def _scored_rows(self, X, X_val, rng):
-        """Binary rows behind the learning curve: of the training data, and held out."""
-        if X.shape[0] > _SCORED_ROWS:
-            X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
-        if self.binarize == "sample":
-            return drawn(X, rng), None if X_val is None else drawn(X_val, rng)
-        return X, X_val
+    def _evaluate(self, state, X, X_val):
+        estimate, _ = self._running_log_partition(state)
+        train_score, validation_score = (
+            np.nan if rows is None else self._score(state.average, rows, estimate)
+            for rows in (X, X_val)
+        )
+        scores = Scores(train_score, validation_score, estimate.std_error)
+        return scores, validation_score - 2 * estimate.std_error
 
     def _score(self, parameters, X, log_partition):
         """Mean log-likelihood of binary rows under parameters still in training."""
@@ -424,11 +294,11 @@ class BinaryRBM(FittedRBM):
         estimate = partition.summarize(particles, state.base_bias, "rolling")
         return estimate, particles
 
-    def _closing_log_partition(self, state, n_rows_seen):
-        """log Z by the method that `partition_method` asks for at the end of fit."""
+    def _conclude(self, state, n_rows_seen, course):
+        """With log Z as `partition_method` asks for, and particles at the model."""
         estimate, particles = self._running_log_partition(state)
         method = self.partition_method
-        if method == "auto" and estimate.method == "rolling":
+        if method == "auto" and estimate.method == "rolling" and course.whole:
             if min(state.average.weights.shape) <= enumeration.MAX_UNITS:
                 method = "exact"
             elif estimate.std_error > _TRUSTED_STD:
@@ -444,17 +314,13 @@ class BinaryRBM(FittedRBM):
                 n_temperatures=int(np.clip(n_rows_seen // 400, 1000, 10_000)),
                 rng=state.rng,
             )
-        return estimate, particles
+        return state, (estimate, particles)
 
-    def _store(self, state, estimate, particles, history, dtype):
-        model = state.average.astype(float_dtype(dtype))
-        self.components_ = model.weights.T
-        self.intercept_visible_ = model.visible_bias
-        self.intercept_hidden_ = model.hidden_bias
+    def _store(self, state, model, dtype):
+        estimate, self._particles = model
+        parameters = state.average.astype(float_dtype(dtype))
+        self.components_ = parameters.weights.T
+        self.intercept_visible_ = parameters.visible_bias
+        self.intercept_hidden_ = parameters.hidden_bias
         self.log_partition_ = estimate.value
         self.log_partition_std_ = estimate.std_error
-        self.history_ = history
-        self.n_iter_ = len(history)
-        self._state = state
-        self._particles = particles
-        self._dtype_of_X = dtype

@@ -3,11 +3,10 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from skgen.base import GenerativeMixin
+from skgen.base import GenerativeEstimator
 from skgen.rbm import energy, enumeration, partition, samplers
 from skgen.validation import (
     as_generator,
@@ -22,7 +21,7 @@ from skgen.validation import (
 )
 
 
-class FittedRBM(GenerativeMixin, BaseEstimator):
+class FittedRBM(GenerativeEstimator):
     """Methods of ``BinaryRBM`` that need its fitted attributes only.
 
     X is dense or CSR of shape (n_samples, n_features), binarised as `binarize` says; H

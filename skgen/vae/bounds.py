@@ -33,7 +33,7 @@ def gaussian_kl(mean, log_std):
     return 0.5 * terms.sum(dim=-1)
 
 
-def elbo_terms(model, X, noise):
+def elbo_terms(model, X, noise, surrogate=False):
     """Reconstruction E_q[log p(x | h)] and KL[q(h | x) || p(h)] of each row.
 
     Parameters
@@ -42,6 +42,8 @@ def elbo_terms(model, X, noise):
     X : tensor of shape (n, n_features)
     noise : tensor of shape (k, n or 1, n_components)
         Standard normal draws.
+    surrogate : bool, default=False
+        Instead of the reconstruction, what is cheaper and has the same gradient.
 
     Returns
     -------
@@ -61,8 +63,9 @@ def elbo_terms(model, X, noise):
     """
     mean, log_std = model.posterior(X)
     H = mean + torch.exp(log_std) * noise
-    log_p = model.likelihood.log_prob(model.decoder(H), X)
-    return log_p.mean(dim=0), gaussian_kl(mean, log_std)
+    likelihood = model.likelihood
+    log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
+    return log_prob(model.decoder(H), X).mean(dim=0), gaussian_kl(mean, log_std)
 
 
 def log_weights(model, X, noise, proposal="encoder"):

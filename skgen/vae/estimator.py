@@ -7,33 +7,23 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from torch import nn
 
-from skgen.base import features_kept_on_failure
-from skgen.fitting import (
-    EarlyStopping,
-    report_line,
-    rows_per_update,
-    run_epochs,
-    step_sizes,
-)
-from skgen.vae.bounds import elbo_terms
 from skgen.vae.fitted import FittedVAE
-from skgen.vae.likelihoods import NAMES, Gaussian, Likelihood, as_likelihood
-from skgen.vae.networks import ACTIVATIONS, Autoencoder, as_network, mlp
-from skgen.vae.training import Settings, initial_state, moved, train_epoch
-from skgen.validation import (
-    Interval,
-    StrOptions,
-    _fit_context,
-    as_generator,
-    drawn,
-    float_dtype,
-    row_blocks,
-    rows_as_float,
+from skgen.vae.likelihoods import NAMES, Gaussian, Likelihood
+from skgen.vae.networks import ACTIVATIONS, Affine, Autoencoder, as_network, mlp
+from skgen.vae.training import (
+    Settings,
+    initial_state,
+    mean_elbo,
+    moved,
+    seeded_modules,
+    train_epoch,
 )
+from skgen.validation import Interval, StrOptions, float_dtype, rows_as_float
 
-_SCORED_ROWS = 1000  # training rows behind the learning curve
+_ROWS_FOR_MOMENTS = 5000  # behind the initial units and biases
 
 
 class Scores(NamedTuple):
@@ -249,216 +239,87 @@ class VariationalAutoencoder(FittedVAE):
         self.verbose = verbose
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None):
-        """Fit the model to the rows of X.
+    def _goes_on(self):
+        return moved(super()._goes_on(), self._resolve_device())
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : Ignored
-        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Held-out rows, for the learning curve and for early stopping.
-
-        Returns
-        -------
-        self
-
-        Examples
-        --------
-        >>> from skgen import VariationalAutoencoder
-        >>> vae = VariationalAutoencoder(1, max_iter=2, random_state=0)
-        >>> vae.fit([[0.0, 1.0], [1.0, 0.0]]).n_iter_
-        2
-        """
-        if self.kl_warmup > self.max_iter:
-            raise ValueError(
-                f"kl_warmup={self.kl_warmup} epochs is longer than max_iter="
-                f"{self.max_iter}: the KL term would never reach its weight. Lower "
-                f"kl_warmup or raise max_iter."
-            )
-        continues = self.warm_start and hasattr(self, "_state")
-        return self._train(
-            X, X_val, continues, self.max_iter, self.learning_rate_schedule
-        )
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
-        """One pass over the rows of X in mini-batches, from where the model is.
-
-        The learning rate is constant and the KL term has its full weight.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Any number of rows.
-        y : Ignored
-
-        Returns
-        -------
-        self
-
-        Examples
-        --------
-        >>> from skgen import VariationalAutoencoder
-        >>> vae = VariationalAutoencoder(1, random_state=0)
-        >>> vae.partial_fit([[0.0, 1.0]]).partial_fit([[1.0, 0.0]]).n_iter_
-        2
-        """
-        return self._train(X, None, hasattr(self, "_state"), 1, "constant", False)
-
-    def _train(self, X, X_val, continues, max_iter, schedule, whole_fit=True):
-        """Check the input, train for max_iter epochs and store the result."""
-        with features_kept_on_failure(self):
-            device = self._resolve_device()
-            X, dtype = self._training_rows(X, reset=not continues)
-            rng = as_generator(self.random_state)
-            seed = self._seed if continues else int(rng.integers(2**31))
-            if X_val is not None:
-                X_val, _ = self._training_rows(X_val, reset=False, warn=False)
-            elif self.early_stopping and whole_fit:
-                X, X_val = train_test_split(
-                    X, test_size=self.validation_fraction, random_state=seed
-                )
-            likelihood = self._built_likelihood(X.shape[1])
-            for rows in (X, X_val):
-                self._check_support(likelihood, rows)
-            state = self._start(X.shape[1], likelihood, device, rng, continues)
-            earlier = self.history_ if continues else None
-            warmup = self.kl_warmup if whole_fit else 0
-            state, history = self._run(
-                state, X, X_val, max_iter, schedule, warmup, earlier
-            )
-        self._store(state, history, device, dtype, seed)
-        return self
-
-    def _built_likelihood(self, n_features):
-        parameters = {}
-        if self.likelihood == "gaussian":
-            parameters["noise_variance"] = self.noise_variance
-        return as_likelihood(self.likelihood, **parameters).build(n_features)
-
-    def _check_support(self, likelihood, X):
-        if X is None or self._resamples():
-            return
-        for rows in row_blocks(X.shape[0], X.shape[1]):
-            likelihood.check(rows_as_float(X, rows, np.float64), rows.start)
-
-    def _start(self, n_features, likelihood, device, rng, continues):
-        """A new training state or, lest failing harm the model, a copy of its own."""
-        if continues:
-            if self.n_components != self._state.model.n_components:
-                raise ValueError(
-                    f"The fitted model has {self._state.model.n_components} components "
-                    f"and cannot go on with n_components={self.n_components}: set it "
-                    f"back, or clone the estimator to start anew."
-                )
-            return moved(copy.deepcopy(self._state), device)
+    def _start(self, X, rng):
+        n_features = X.shape[1]
         sizes = tuple(self.hidden_layer_sizes)
+        likelihood = self._built_likelihood(n_features)
+        mean, std = _moments(X, rng)
+        input_scale, shift, scale = likelihood.start(mean, std)
         n_latent, n_outputs = self.n_components, likelihood.n_outputs
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(int(rng.integers(2**62)))
+
+        def default_encoder():
+            layers = mlp(n_features, sizes, 2 * n_latent, self.activation)
+            return nn.Sequential(Affine(-mean / input_scale, 1 / input_scale), *layers)
+
+        def default_decoder():
+            layers = mlp(n_latent, sizes[::-1], n_outputs, self.activation)
+            return nn.Sequential(*layers, Affine(shift, scale))
+
+        with seeded_modules(torch.device("cpu"), rng):
             encoder = as_network(
-                self.encoder,
-                "encoder",
-                n_features,
-                2 * n_latent,
-                lambda: mlp(n_features, sizes, 2 * n_latent, self.activation),
+                self.encoder, "encoder", n_features, 2 * n_latent, default_encoder
             )
             decoder = as_network(
-                self.decoder,
-                "decoder",
-                n_latent,
-                n_outputs,
-                lambda: mlp(n_latent, sizes[::-1], n_outputs, self.activation),
+                self.decoder, "decoder", n_latent, n_outputs, default_decoder
             )
         model = Autoencoder(encoder, decoder, likelihood, n_latent)
-        return initial_state(model.to(device), self.weight_decay, rng)
+        return initial_state(model.to(self._resolve_device()), self.weight_decay, rng)
 
-    def _run(self, state, X, X_val, max_iter, schedule, warmup, earlier):
-        """Epochs of training, scored on some training rows and on the held-out ones."""
-        batch_size = rows_per_update(self.batch_size, X.shape[0])
+    def _epoch_of(self, X, batch_size, course):
+        warmup = self.kl_warmup if course.whole else 0
+        if warmup > course.max_iter:
+            raise ValueError(
+                f"kl_warmup={warmup} epochs is longer than max_iter={self.max_iter}: "
+                f"the KL term would never reach its weight. Lower kl_warmup or raise "
+                f"max_iter."
+            )
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
-        n_updates = -(-X.shape[0] // batch_size)
-        n_earlier = 0 if earlier is None else len(earlier)
-        resample = self._resamples()
-        device = next(state.model.parameters()).device
-        scored = self._scored_rows(X, X_val, state.rng)
-        seed = int(state.rng.integers(2**31))
+        device = self._resolve_device()
         data = X if sparse.issparse(X) else torch.from_numpy(X).to(device)
 
-        def train(state, epoch):
-            rates = step_sizes(
-                schedule, self.learning_rate, epoch - n_earlier, max_iter, n_updates
-            )
-            done = epoch - n_earlier - 1 + (np.arange(n_updates) + 1) / n_updates
-            weights = self.beta * np.minimum(1, done / warmup if warmup else 1)
-            weights = np.broadcast_to(weights, n_updates)
-            with torch.random.fork_rng(devices=[]):  # for dropout and the like
-                torch.default_generator.manual_seed(int(state.rng.integers(2**62)))
-                return train_epoch(state, data, settings, rates, weights, resample)
-
-        def evaluate(state):
-            scores = Scores(
-                *(
-                    np.nan
-                    if rows is None
-                    else self._mean_elbo(state.average, rows, seed)
-                    for rows in scored
+        def epoch(state, rates, done):
+            weights = self.beta * (np.minimum(1, done / warmup) if warmup else done**0)
+            with seeded_modules(device, state.rng):
+                return train_epoch(
+                    state, data, settings, rates, weights, self._resamples()
                 )
+
+        return epoch
+
+    def _evaluate(self, state, X, X_val):
+        scores = Scores(
+            *(
+                np.nan if rows is None else mean_elbo(state.average, rows)
+                for rows in (X, X_val)
             )
-            return scores, scores.validation_elbo
-
-        name = type(self).__name__
-        report = report_line(name, n_earlier + max_iter) if self.verbose else None
-        stops = self.early_stopping and X_val is not None
-        return run_epochs(
-            state,
-            train,
-            evaluate,
-            epochs=range(n_earlier + 1, n_earlier + max_iter + 1),
-            early_stopping=(
-                EarlyStopping(self.n_iter_no_change, self.tol) if stops else None
-            ),
-            report=report,
-            earlier=earlier,
         )
+        return scores, scores.validation_elbo
 
-    def _scored_rows(self, X, X_val, rng):
-        """Rows behind the learning curve: of the training data, and held out."""
-        if X.shape[0] > _SCORED_ROWS:
-            X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
-        if self._resamples():
-            return drawn(X, rng), None if X_val is None else drawn(X_val, rng)
-        return X, X_val
+    def _conclude(self, state, n_rows_seen, course):
+        state = moved(state, torch.device("cpu"))  # pickles load anywhere
+        return state, copy.deepcopy(state.average).eval()
 
-    @torch.no_grad()
-    def _mean_elbo(self, model, X, seed):
-        model.eval()
-        device = next(model.parameters()).device
-        generator = torch.Generator().manual_seed(seed)
-        total = 0.0
-        for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
-            block = torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)
-            noise = torch.randn(
-                (1, len(block), model.n_components), generator=generator
-            ).to(device)
-            reconstruction, kl = elbo_terms(model, block, noise)
-            total += float((reconstruction - kl).sum(dtype=torch.float64))
-        return total / X.shape[0]
-
-    def _store(self, state, history, device, dtype, seed):
-        model = copy.deepcopy(state.average).cpu().eval()
-        self.encoder_, self.decoder_ = model.encoder, model.decoder
+    def _store(self, state, model, dtype):
         self._model = model
+        self.encoder_, self.decoder_ = model.encoder, model.decoder
         if isinstance(model.likelihood, Gaussian):
             variance = model.likelihood.variance().detach().numpy()
             self.noise_variance_ = variance.astype(float_dtype(dtype))
-        self.history_ = history
-        self.n_iter_ = len(history)
-        self.device_ = device
-        self._state = moved(state, torch.device("cpu"))  # pickles load anywhere
-        self._seed = seed
-        self._dtype_of_X = dtype
+        self.device_ = self._resolve_device()
+
+
+def _moments(X, rng):
+    """Mean and standard deviation of the columns, from some of the rows."""
+    rows = np.arange(X.shape[0])
+    if len(rows) > _ROWS_FOR_MOMENTS:
+        rows = rng.choice(len(rows), _ROWS_FOR_MOMENTS, replace=False)
+    scaler = StandardScaler().fit(rows_as_float(X, rows, np.float64))
+    return (
+        torch.from_numpy(moment.astype(np.float32))
+        for moment in (scaler.mean_, np.sqrt(scaler.var_))
+    )

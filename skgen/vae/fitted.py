@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from skgen.base import GenerativeMixin
+from skgen.base import GenerativeEstimator
 from skgen.vae import bounds
-from skgen.vae.likelihoods import Bernoulli
+from skgen.vae.likelihoods import Bernoulli, as_likelihood
 from skgen.validation import (
     as_generator,
     binarized,
@@ -31,7 +30,7 @@ class Posterior(NamedTuple):
     std: np.ndarray
 
 
-class FittedVAE(GenerativeMixin, BaseEstimator):
+class FittedVAE(GenerativeEstimator):
     """Methods of ``VariationalAutoencoder`` that need its fitted attributes only.
 
     X is dense or CSR of shape (n_samples, n_features); results are in the dtype of X.
@@ -282,30 +281,37 @@ class FittedVAE(GenerativeMixin, BaseEstimator):
         return self._is_bernoulli() and self.binarize == "sample"
 
     def _resolve_device(self):
-        if self.device != "auto":
-            try:
-                return torch.empty(0, device=self.device).device
-            except (RuntimeError, AssertionError, NotImplementedError) as error:
-                raise ValueError(
-                    f"device={self.device!r} is not available to torch ({error}): use "
-                    f"'auto' or 'cpu'."
-                ) from error
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        mps = torch.backends.mps.is_available()
-        return torch.device("mps" if mps else "cpu")
+        name = self.device
+        if name == "auto":
+            mps = torch.backends.mps.is_available()
+            name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(
+                f"device={self.device!r} is not available to torch ({error}): use "
+                f"'auto' or 'cpu'."
+            ) from error
+
+    def _built_likelihood(self, n_features):
+        gaussian = self.likelihood == "gaussian"
+        parameters = {"noise_variance": self.noise_variance} if gaussian else {}
+        return as_likelihood(self.likelihood, **parameters).build(n_features)
 
     def _training_rows(self, X, *, reset, warn=True):
         """X as float32, as uint8 0/1, or as probabilities, and the dtype it had."""
         X = check_input(self, X, reset=reset)
         dtype = X.dtype
         if self._resamples():
-            X = probabilities(X)
-        elif self._is_bernoulli():
-            X = binarized(X, self.binarize, warn=warn)
-        else:
-            X = X.astype(np.float32, copy=False)
-        return X, dtype
+            return probabilities(X), dtype
+        if self._is_bernoulli():
+            return binarized(X, self.binarize, warn=warn), dtype
+        self._check_support(self._built_likelihood(X.shape[1]), X)
+        return X.astype(np.float32, copy=False), dtype
+
+    def _check_support(self, likelihood, X):
+        for rows in row_blocks(X.shape[0], X.shape[1]):
+            likelihood.check(rows_as_float(X, rows, np.float64), rows.start)
 
     def _by_rows(self, function, X, *, as_probabilities=False, width=1):
         check_is_fitted(self)
@@ -315,9 +321,7 @@ class FittedVAE(GenerativeMixin, BaseEstimator):
             probable = as_probabilities and self._resamples()
             X = probabilities(X) if probable else binarized(X, self.binarize)
         elif not as_probabilities:
-            for rows in row_blocks(X.shape[0], X.shape[1]):
-                block = rows_as_float(X, rows, np.float64)
-                self._model.likelihood.check(block, rows.start)
+            self._check_support(self._model.likelihood, X)
         return self._apply(function, X, dtype, width)
 
     def _apply(self, function, X, dtype, width=1):

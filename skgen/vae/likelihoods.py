@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 _LOG_2_PI = float(np.log(2 * np.pi))
-_SMALLEST_LOG_VARIANCE = -14.0  # standard deviation 1e-3: constant features stay finite
+_SMALLEST_LOG_RATIO = -14.0  # noise of a thousandth of the unit: constants stay finite
+_SMALLEST_MEAN = 1e-3  # of binary columns and counts, where none was seen
 
 
 class Likelihood(nn.Module):
@@ -38,9 +39,31 @@ class Likelihood(nn.Module):
         built.n_outputs = n_features
         return built
 
+    def start(self, mean, std):
+        """Set own parameters from moments of the data, and choose units.
+
+        Parameters
+        ----------
+        mean, std : tensor of shape (n_features,)
+            Of the columns.
+
+        Returns
+        -------
+        input_scale : tensor of shape (n_features,)
+            Unit in which the encoder sees each column's deviation from its mean.
+        shift, scale : tensor of shape (n_outputs,)
+            Outputs are around `shift`, in units of `scale`.
+        """
+        one = torch.ones(self.n_outputs)
+        return torch.ones_like(mean), torch.zeros(self.n_outputs), one
+
     def log_prob(self, outputs, X):
         """log p(x | h), shape of `outputs` without its last axis."""
         raise NotImplementedError
+
+    def surrogate(self, outputs, X):
+        """What training differentiates: any function with the gradient of log_prob."""
+        return self.log_prob(outputs, X)
 
     def mean(self, outputs):
         """E[x | h], shape (..., n_features)."""
@@ -80,13 +103,24 @@ class Gaussian(Likelihood):
 
     def build(self, n_features):
         built = super().build(n_features)
+        size = n_features if self.noise_variance == "feature" else 1
         if isinstance(self.noise_variance, str):
-            size = n_features if self.noise_variance == "feature" else 1
-            built.log_variance = nn.Parameter(torch.zeros(size))
+            built.log_ratio = nn.Parameter(torch.zeros(size))
+            unit = torch.zeros(size)
         else:
-            log_variance = torch.full((1,), float(np.log(self.noise_variance)))
-            built.register_buffer("log_variance", log_variance)
+            unit = torch.full((size,), float(np.log(self.noise_variance)))
+        built.register_buffer("log_unit", unit)
         return built
+
+    def start(self, mean, std):
+        if self.noise_variance == "feature":
+            scale = torch.where(std > 0, std, 1.0)
+        else:  # one variance for all says that the features share a unit
+            scale = std.square().mean().sqrt()
+            scale = torch.where(scale > 0, scale, 1.0).repeat(len(std))
+        if isinstance(self.noise_variance, str):
+            self.log_unit.copy_(2 * torch.log(scale[: len(self.log_unit)]))
+        return scale, mean, scale
 
     def log_prob(self, outputs, X):
         log_variance = self._log_variance()
@@ -106,9 +140,9 @@ class Gaussian(Likelihood):
         return torch.exp(self._log_variance())
 
     def _log_variance(self):
-        if isinstance(self.log_variance, nn.Parameter):
-            return self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
-        return self.log_variance
+        if isinstance(self.noise_variance, str):
+            return self.log_unit + self.log_ratio.clamp(min=_SMALLEST_LOG_RATIO)
+        return self.log_unit
 
 
 class Bernoulli(Likelihood):
@@ -122,9 +156,16 @@ class Bernoulli(Likelihood):
     tensor([-1.3863])
     """
 
+    def start(self, mean, std):
+        share = mean.clamp(_SMALLEST_MEAN, 1 - _SMALLEST_MEAN)
+        return torch.ones_like(mean), torch.logit(share), torch.ones_like(mean)
+
     def log_prob(self, outputs, X):
-        # x l - log(1 + e^l); the product with x is a contraction, no tensor of its own
         return (X * outputs - functional.softplus(outputs)).sum(dim=-1)
+
+    def surrogate(self, outputs, X):
+        slope = X - torch.sigmoid(outputs.detach())  # no logarithms: half the time
+        return (outputs * slope).sum(dim=-1)
 
     def mean(self, outputs):
         return torch.sigmoid(outputs)
@@ -149,6 +190,11 @@ class Poisson(Likelihood):
     >>> Poisson().build(1).log_prob(torch.zeros(1, 1), torch.zeros(1, 1))
     tensor([-1.])
     """
+
+    def start(self, mean, std):
+        scale = torch.where(std > 0, std, 1.0)
+        shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
+        return scale, shift, torch.ones_like(mean)
 
     def log_prob(self, outputs, X):
         terms = X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
@@ -175,6 +221,10 @@ class Categorical(Likelihood):
     >>> Categorical().build(4).log_prob(torch.zeros(1, 4), torch.eye(4)[:1])
     tensor([-1.3863])
     """
+
+    def start(self, mean, std):
+        shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
+        return torch.ones_like(mean), shift, torch.ones_like(mean)
 
     def log_prob(self, outputs, X):
         return (X * functional.log_softmax(outputs, dim=-1)).sum(dim=-1)
@@ -241,9 +291,24 @@ class ColumnLikelihood(Likelihood):
         built.order = np.argsort(np.concatenate(columns)).tolist()
         return built
 
+    def start(self, mean, std):
+        input_scale, shifts, scales = torch.ones_like(mean), [], []
+        for member, columns in zip(self.members, self.columns):
+            units = member.start(mean[columns], std[columns])
+            input_scale[columns] = units[0]
+            shifts.append(units[1])
+            scales.append(units[2])
+        return input_scale, torch.cat(shifts), torch.cat(scales)
+
     def log_prob(self, outputs, X):
         return sum(
             member.log_prob(part, X[..., columns])
+            for member, part, columns in self._split(outputs)
+        )
+
+    def surrogate(self, outputs, X):
+        return sum(
+            member.surrogate(part, X[..., columns])
             for member, part, columns in self._split(outputs)
         )
 

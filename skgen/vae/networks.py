@@ -45,6 +45,30 @@ def mlp(n_in, hidden_layer_sizes, n_out, activation):
     return nn.Sequential(*layers[:-1])
 
 
+class Affine(nn.Module):
+    """x * scale + shift with fixed numbers: the units of the data.
+
+    Parameters
+    ----------
+    shift, scale : tensor of shape (n,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.networks import Affine
+    >>> Affine(torch.tensor([1.0]), torch.tensor([2.0]))(torch.tensor([[3.0]]))
+    tensor([[7.]])
+    """
+
+    def __init__(self, shift, scale):
+        super().__init__()
+        self.register_buffer("shift", shift)
+        self.register_buffer("scale", scale)
+
+    def forward(self, X):
+        return torch.addcmul(self.shift, X, self.scale)
+
+
 def as_network(template, name, n_in, n_out, default):
     """A network of the user's, checked, or the default.
 

@@ -7,17 +7,20 @@ Kingma, D. P. and Ba, J. Adam: a method for stochastic optimization. ICLR 2015.
 """
 
 import copy
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
 from skgen.vae.networks import Autoencoder
-from skgen.validation import rows_as_float
+from skgen.validation import row_blocks, rows_as_float
 
 _AVERAGE_EVERY = 5  # updates; the average costs a pass over the weights
 _AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
+_LARGEST_GRADIENT = 5.0  # in units of the usual norm; Adam remembers a larger one long
 
 
 class Settings(NamedTuple):
@@ -40,6 +43,8 @@ class TrainingState(NamedTuple):
     average : Autoencoder
         Running average of the iterates' weights: the model that fit returns.
     optimizer : torch.optim.Optimizer
+    usual_norm : tensor of shape ()
+        Running mean of the gradient's norm.
     n_updates : int
     rng : numpy.random.Generator
         Orders the rows and seeds the torch generator of every epoch.
@@ -48,6 +53,7 @@ class TrainingState(NamedTuple):
     model: Autoencoder
     average: Autoencoder
     optimizer: torch.optim.Optimizer
+    usual_norm: torch.Tensor
     n_updates: int
     rng: np.random.Generator
 
@@ -71,7 +77,8 @@ def initial_state(model, weight_decay, rng):
         model.parameters(), weight_decay=weight_decay, fused=True
     )
     average = copy.deepcopy(model).requires_grad_(False)
-    return TrainingState(model, average, optimizer, 0, rng)
+    usual_norm = torch.zeros((), device=next(model.parameters()).device)
+    return TrainingState(model, average, optimizer, usual_norm, 0, rng)
 
 
 def moved(state, device):
@@ -95,7 +102,31 @@ def moved(state, device):
     for memory in state.optimizer.state.values():
         for name, value in memory.items():
             memory[name] = value.to(device)
-    return state
+    return state._replace(usual_norm=state.usual_norm.to(device))
+
+
+@contextmanager
+def seeded_modules(device, rng):
+    """Seed torch's global generators, which modules draw from, and put them back.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.training import seeded_modules
+    >>> before = torch.get_rng_state()
+    >>> with seeded_modules(torch.device("cpu"), np.random.default_rng(0)):
+    ...     layer = torch.nn.Linear(2, 2)
+    >>> torch.equal(before, torch.get_rng_state())
+    True
+    """
+    seed, cuda = int(rng.integers(2**62)), device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
@@ -145,10 +176,11 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     total = torch.zeros((), device=device)
     state.model.train()
     for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
-        batch = X[rows] if in_memory else _dense(X, rows, device)
+        batch = X.index_select(0, rows) if in_memory else _dense(X, rows, device)
         batch = batch.float()
         if resample:
-            batch = torch.bernoulli(batch, generator=generator)
+            uniform = torch.empty_like(batch).uniform_(generator=generator)
+            batch = (uniform < batch).float()
         loss = _step(state, batch, settings, float(rate), float(kl_weight), generator)
         total += loss
         state = state._replace(n_updates=state.n_updates + 1)
@@ -165,6 +197,45 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     return state
 
 
+@torch.no_grad()
+def mean_elbo(model, X):
+    """Mean ELBO of rows by one fixed draw each, for comparison between epochs.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    X : ndarray or CSR matrix of shape (n, n_features)
+
+    Returns
+    -------
+    float
+        Nats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import mean_elbo
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> mean_elbo(model, np.zeros((5, 3))) < 0
+    True
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    generator = torch.Generator().manual_seed(0)
+    total = 0.0
+    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
+        block = torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)
+        shape = (1, len(block), model.n_components)
+        noise = torch.randn(shape, generator=generator).to(device)
+        reconstruction, kl = elbo_terms(model, block, noise)
+        total += float((reconstruction - kl).sum(dtype=torch.float64))
+    return total / X.shape[0]
+
+
 def _step(state, X, settings, learning_rate, kl_weight, generator):
     model, optimizer = state.model, state.optimizer
     for group in optimizer.param_groups:
@@ -174,8 +245,22 @@ def _step(state, X, settings, learning_rate, kl_weight, generator):
         loss = _loss(model, X, settings, kl_weight, generator)
     optimizer.zero_grad()
     loss.backward()
+    _clip(state)
     optimizer.step()
     return loss.detach()
+
+
+@torch.no_grad()
+def _clip(state):
+    """Hold the gradient's norm to a few times what it has usually been."""
+    parameters = [p for p in state.model.parameters() if p.grad is not None]
+    norm = nn.utils.get_total_norm([p.grad for p in parameters])
+    usual = state.usual_norm
+    if state.n_updates == 0:
+        usual.copy_(norm)
+    ratio = norm / usual.clamp(min=1e-30)
+    nn.utils.clip_grads_with_norm_(parameters, _LARGEST_GRADIENT, ratio)
+    usual.lerp_(torch.minimum(norm, _LARGEST_GRADIENT * usual), 0.01)
 
 
 def _loss(model, X, settings, kl_weight, generator):
@@ -184,7 +269,7 @@ def _loss(model, X, settings, kl_weight, generator):
     noise = torch.randn(shape, device=X.device, generator=generator)
     if settings.objective == "iwae":
         return -log_mean_weight(log_weights(model, X, noise)).mean()
-    reconstruction, kl = elbo_terms(model, X, noise)
+    reconstruction, kl = elbo_terms(model, X, noise, surrogate=True)
     return (kl_weight * kl - reconstruction).mean()
 
 

@@ -294,10 +294,10 @@ def test_early_stopping_and_warm_start():
     rbm = BinaryRBM(
         4, early_stopping=True, warm_start=True, max_iter=60, random_state=None
     ).fit(X)
-    seed = rbm._split_seed
+    seed = rbm._seed
     first = rbm.history_.validation_log_likelihood.max()
     rbm.fit(X)
-    assert rbm._split_seed == seed
+    assert rbm._seed == seed
     held_out = train_test_split(X, test_size=0.1, random_state=seed)[1]
     assert rbm.score(held_out) >= first - 1e-4
 

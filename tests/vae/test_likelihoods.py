@@ -29,9 +29,7 @@ def test_gaussian(noise_variance):
     gaussian = Gaussian(noise_variance).build(3).double()
     if isinstance(noise_variance, str):
         with torch.no_grad():
-            gaussian.log_variance += torch.linspace(
-                -1, 1, gaussian.log_variance.numel()
-            )
+            gaussian.log_ratio += torch.linspace(-1, 1, gaussian.log_ratio.numel())
     X = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
     scale = gaussian.variance().sqrt().expand(3)
     expected = distributions.Normal(OUTPUTS, scale).log_prob(X).sum(dim=1)
