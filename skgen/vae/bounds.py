@@ -29,8 +29,8 @@ def gaussian_kl(mean, log_std):
     >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
     tensor([0.5000])
     """
-    terms = mean.square() + torch.exp(2 * log_std) - 1 - 2 * log_std
-    return 0.5 * terms.sum(dim=-1)
+    squares = mean.square() + torch.exp(2 * log_std)
+    return 0.5 * (squares.sum(dim=-1) - mean.shape[-1]) - log_std.sum(dim=-1)
 
 
 def elbo_terms(model, X, noise, surrogate=False):
@@ -40,8 +40,8 @@ def elbo_terms(model, X, noise, surrogate=False):
     ----------
     model : Autoencoder
     X : tensor of shape (n, n_features)
-    noise : tensor of shape (k, n or 1, n_components)
-        Standard normal draws.
+    noise : tensor of shape (n, n_components) or (k, n or 1, n_components)
+        Standard normal draws: one for each row, or k to be averaged over.
     surrogate : bool, default=False
         Instead of the reconstruction, what is cheaper and has the same gradient.
 
@@ -65,7 +65,10 @@ def elbo_terms(model, X, noise, surrogate=False):
     H = mean + torch.exp(log_std) * noise
     likelihood = model.likelihood
     log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
-    return log_prob(model.decoder(H), X).mean(dim=0), gaussian_kl(mean, log_std)
+    reconstruction = log_prob(model.decoder(H), X)
+    if noise.ndim == 3:
+        reconstruction = reconstruction.mean(dim=0)
+    return reconstruction, gaussian_kl(mean, log_std)
 
 
 def log_weights(model, X, noise, proposal="encoder"):

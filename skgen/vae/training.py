@@ -21,6 +21,7 @@ from skgen.validation import row_blocks, rows_as_float
 _AVERAGE_EVERY = 5  # updates; the average costs a pass over the weights
 _AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
 _LARGEST_GRADIENT = 5.0  # in units of the usual norm; Adam remembers a larger one long
+_NORM_RATE = 0.01  # of the running mean of that norm, per update
 
 
 class Settings(NamedTuple):
@@ -149,7 +150,7 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     Raises
     ------
     FloatingPointError
-        If the loss is no longer finite.
+        If a weight is no longer finite.
 
     Examples
     --------
@@ -173,7 +174,6 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     order = torch.from_numpy(order).to(device) if in_memory else order
     starts = range(0, len(order), settings.batch_size)
     batches = [order[start : start + settings.batch_size] for start in starts]
-    total = torch.zeros((), device=device)
     state.model.train()
     for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
         batch = X.index_select(0, rows) if in_memory else _dense(X, rows, device)
@@ -181,16 +181,15 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
         if resample:
             uniform = torch.empty_like(batch).uniform_(generator=generator)
             batch = (uniform < batch).float()
-        loss = _step(state, batch, settings, float(rate), float(kl_weight), generator)
-        total += loss
+        _step(state, batch, settings, float(rate), float(kl_weight), generator)
         state = state._replace(n_updates=state.n_updates + 1)
         if state.n_updates % _AVERAGE_EVERY == 0:
             _follow(state, settings.averaging)
-    if not torch.isfinite(total):
+    if not all(value.isfinite().all() for value in state.model.parameters()):
         raise FloatingPointError(
-            f"training diverged, the loss is {total.item()}. The likely cause is "
+            f"training diverged, a weight is no longer finite. The likely cause is "
             f"learning_rate, {learning_rates[0]:.3g} at the start of the epoch, or "
-            f"features of very different scales: make it ten times smaller, or put a "
+            f"values of X too large for float32: make it ten times smaller, or put a "
             f"StandardScaler before."
         )
     _follow(state, settings.averaging)
@@ -229,7 +228,7 @@ def mean_elbo(model, X):
     total = 0.0
     for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
         block = torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)
-        shape = (1, len(block), model.n_components)
+        shape = (len(block), model.n_components)
         noise = torch.randn(shape, generator=generator).to(device)
         reconstruction, kl = elbo_terms(model, block, noise)
         total += float((reconstruction - kl).sum(dtype=torch.float64))
@@ -238,34 +237,36 @@ def mean_elbo(model, X):
 
 def _step(state, X, settings, learning_rate, kl_weight, generator):
     model, optimizer = state.model, state.optimizer
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+    (group,) = optimizer.param_groups
+    group["lr"] = learning_rate
     bfloat16 = settings.precision == "bfloat16"
     with torch.autocast(X.device.type, torch.bfloat16, enabled=bfloat16):
         loss = _loss(model, X, settings, kl_weight, generator)
     optimizer.zero_grad()
     loss.backward()
-    _clip(state)
+    _clip(state, group["params"])
     optimizer.step()
-    return loss.detach()
 
 
 @torch.no_grad()
-def _clip(state):
+def _clip(state, parameters):
     """Hold the gradient's norm to a few times what it has usually been."""
-    parameters = [p for p in state.model.parameters() if p.grad is not None]
+    parameters = [p for p in parameters if p.grad is not None]
     norm = nn.utils.get_total_norm([p.grad for p in parameters])
     usual = state.usual_norm
     if state.n_updates == 0:
         usual.copy_(norm)
-    ratio = norm / usual.clamp(min=1e-30)
-    nn.utils.clip_grads_with_norm_(parameters, _LARGEST_GRADIENT, ratio)
-    usual.lerp_(torch.minimum(norm, _LARGEST_GRADIENT * usual), 0.01)
+    limit = _LARGEST_GRADIENT * usual
+    if norm.device.type != "cpu" or norm > limit:  # other devices are not waited for
+        nn.utils.clip_grads_with_norm_(parameters, 1.0, norm / limit)
+    usual.lerp_(torch.minimum(norm, limit), _NORM_RATE)
 
 
 def _loss(model, X, settings, kl_weight, generator):
-    """Minus the mean bound of the rows."""
-    shape = (settings.n_importance_samples, X.shape[0], model.n_components)
+    """Minus the mean bound of the rows, or what has the same gradient."""
+    shape = (X.shape[0], model.n_components)
+    if settings.n_importance_samples > 1:
+        shape = (settings.n_importance_samples, *shape)
     noise = torch.randn(shape, device=X.device, generator=generator)
     if settings.objective == "iwae":
         return -log_mean_weight(log_weights(model, X, noise)).mean()
