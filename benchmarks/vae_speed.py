@@ -49,44 +49,43 @@ def usual_step(model, optimizer, X):
     return loss.item()
 
 
+def seconds_of_epochs(X, batch_size, n_rounds):
+    """Of ours, the floor, the loop and the leaner loop: (n_rounds, 4)."""
+    data = torch.from_numpy(X)
+    floats = data.float()
+    settings = Settings(batch_size, "elbo", 1, 0.999, "float32")
+    n_updates = -(-len(X) // batch_size)
+    rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
+    batches = [batch.clone() for batch in floats.split(batch_size)]
+    loader = DataLoader(TensorDataset(floats), batch_size=batch_size, shuffle=True)
+    state = initial_state(network(X.shape[1]), 0.0, np.random.default_rng(0))
+    bare, usual, lean = (network(X.shape[1]) for _ in range(3))
+    fused = torch.optim.Adam(bare.parameters(), lr=1e-3, fused=True)
+    adam = torch.optim.Adam(usual.parameters(), lr=1e-3)
+    lean_adam = torch.optim.Adam(lean.parameters(), lr=1e-3)
+    epochs = [
+        lambda: train_epoch(state, data, settings, rates, weights),
+        lambda: [bare_step(bare, fused, batch) for batch in batches],
+        lambda: sum(usual_step(usual, adam, batch) for (batch,) in loader),
+        lambda: [bare_step(lean, lean_adam, batch) for (batch,) in loader],
+    ]
+    return interleaved_seconds(epochs, n_rounds)
+
+
 def run(path, quick):
     if path is None:
         name, X = "random", np.random.default_rng(0).random((60_000, 784)) < 0.13
         X = X.astype(np.uint8)
     else:
         name, X, _ = binary_data(path)
-    X = X[:2000] if quick else X[:10_000]
-    data = torch.from_numpy(X)
-    floats = data.float()
     rows = []
     for batch_size in (100, 500):
-        settings = Settings(batch_size, "elbo", 1, 0.999, "float32")
-        n_updates = -(-len(X) // batch_size)
-        rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
-        batches = [batch.clone() for batch in floats.split(batch_size)]
-        state = initial_state(network(X.shape[1]), 0.0, np.random.default_rng(0))
-        bare, usual, lean = (network(X.shape[1]) for _ in range(3))
-        fused = torch.optim.Adam(bare.parameters(), lr=1e-3, fused=True)
-        adam = torch.optim.Adam(usual.parameters(), lr=1e-3)
-        lean_adam = torch.optim.Adam(lean.parameters(), lr=1e-3)
-        loader = DataLoader(TensorDataset(floats), batch_size=batch_size, shuffle=True)
-        seconds = interleaved_seconds(
-            [
-                lambda: train_epoch(state, data, settings, rates, weights),
-                lambda: [bare_step(bare, fused, batch) for batch in batches],
-                lambda: sum(usual_step(usual, adam, batch) for (batch,) in loader),
-                lambda: [bare_step(lean, lean_adam, batch) for (batch,) in loader],
-            ],
-            3 if quick else 15,
-        )
-        ratios = np.median(seconds[:, :1] / seconds[:, 1:], axis=0)
-        names = ("floor", "loop", "leaner loop")
-        rows.append(
-            {"data": name, "batch": batch_size}
-            | {
-                f"{who} (s)": round(float(t), 3)
-                for who, t in zip(("ours", *names), np.median(seconds, axis=0))
-            }
-            | {f"ours / {who}": round(float(r), 2) for who, r in zip(names, ratios)}
-        )
+        seconds = seconds_of_epochs(X[: 2000 if quick else 10_000], batch_size, 15)
+        row = {"data": name, "batch": batch_size}
+        names = ("ours", "floor", "loop", "leaner loop")
+        for who, median in zip(names, np.median(seconds, axis=0)):
+            row[f"{who} (s)"] = round(float(median), 3)
+        for who, ratio in zip(names[1:], (seconds[:, :1] / seconds[:, 1:]).T):
+            row[f"ours / {who}"] = round(float(np.median(ratio)), 2)
+        rows.append(row)
     return rows

@@ -73,10 +73,11 @@ class Likelihood(nn.Module):
         """A draw x ~ p(x | h), shape (..., n_features)."""
         raise NotImplementedError
 
-    def check(self, X, first_row=0):
+    def check(self, X, first_row=0, columns=None):
         """Raise ValueError naming the first cell of X outside the support.
 
-        X is an array of some rows, the first of which is row `first_row`.
+        X is an array of some rows, the first of which is row `first_row`, and of all
+        columns or of those with the numbers `columns`.
         """
 
 
@@ -174,10 +175,9 @@ class Bernoulli(Likelihood):
         uniform = torch.empty_like(outputs).uniform_(generator=generator)
         return (uniform < torch.sigmoid(outputs)).to(outputs.dtype)
 
-    def check(self, X, first_row=0):
-        _refuse(
-            X, (X != 0) & (X != 1), "a Bernoulli likelihood takes 0 and 1", first_row
-        )
+    def check(self, X, first_row=0, columns=None):
+        demand = "a Bernoulli likelihood takes 0 and 1"
+        _refuse(X, (X != 0) & (X != 1), demand, first_row, columns)
 
 
 class Poisson(Likelihood):
@@ -206,9 +206,9 @@ class Poisson(Likelihood):
     def sample(self, outputs, generator):
         return torch.poisson(torch.exp(outputs), generator=generator)
 
-    def check(self, X, first_row=0):
+    def check(self, X, first_row=0, columns=None):
         bad = (X < 0) | (X % 1 != 0)
-        _refuse(X, bad, "a Poisson likelihood takes counts >= 0", first_row)
+        _refuse(X, bad, "a Poisson likelihood takes counts >= 0", first_row, columns)
 
 
 class Categorical(Likelihood):
@@ -238,17 +238,17 @@ class Categorical(Likelihood):
         one_hot = functional.one_hot(drawn, outputs.shape[-1])
         return one_hot.to(outputs.dtype).reshape(outputs.shape)
 
-    def check(self, X, first_row=0):
+    def check(self, X, first_row=0, columns=None):
         demand = "a categorical likelihood takes one-hot columns"
-        _refuse(X, (X != 0) & (X != 1), demand, first_row)
+        _refuse(X, (X != 0) & (X != 1), demand, first_row, columns)
         totals = X.sum(axis=1)
         if np.any(totals != 1):
             row = int(np.argmax(totals != 1))
             raise ValueError(
                 f"A categorical likelihood takes one-hot columns, got row "
-                f"{first_row + row} with "
-                f"{totals[row]:g} ones among its {X.shape[1]} columns: encode the "
-                f"category with sklearn.preprocessing.OneHotEncoder."
+                f"{first_row + row} with {totals[row]:g} ones among its {X.shape[1]} "
+                f"columns: encode the category with "
+                f"sklearn.preprocessing.OneHotEncoder."
             )
 
 
@@ -320,9 +320,9 @@ class ColumnLikelihood(Likelihood):
             member.sample(part, generator) for member, part, _ in self._split(outputs)
         )
 
-    def check(self, X, first_row=0):
-        for member, columns in zip(self.members, self.columns):
-            member.check(X[:, columns], first_row)
+    def check(self, X, first_row=0, columns=None):
+        for member, part in zip(self.members, self.columns):
+            member.check(X[:, part], first_row, part)
 
     def _split(self, outputs):
         return zip(self.members, outputs.split(self.widths, dim=-1), self.columns)
@@ -363,10 +363,10 @@ def as_likelihood(likelihood, **parameters):
     return NAMES[likelihood](**parameters)
 
 
-def _refuse(X, bad, demand, first_row):
+def _refuse(X, bad, demand, first_row, columns):
     if bad.any():
         row, column = np.unravel_index(np.argmax(bad), bad.shape)
         raise ValueError(
             f"{demand[0].upper()}{demand[1:]}, got {X[row, column].item()} at row "
-            f"{first_row + row}, column {column}."
+            f"{first_row + row}, column {columns[column] if columns else column}."
         )

@@ -1,4 +1,6 @@
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -228,8 +230,45 @@ def test_clone_of_a_column_likelihood(wine):
     assert_array_equal(samples[:, 2:].sum(axis=1), np.ones(50))
     assert np.isfinite(vae.score(X))
     X[7, 3] = 0.5
-    with pytest.raises(ValueError, match=r"got 0\.5 at row 7, column 1"):
+    with pytest.raises(ValueError, match=r"got 0\.5 at row 7, column 3"):
         vae.fit(X)
+
+
+@pytest.mark.parametrize(
+    "noise_variance, unit", [("scalar", 1000.0), ("feature", np.array([1, 9, 0.01]))]
+)
+def test_units_do_not_matter(noise_variance, unit, wine):
+    one, other = (
+        quick(noise_variance=noise_variance).fit(rows).score(rows)
+        for rows in (wine[:, :3], wine[:, :3] * unit + 7 * unit)
+    )
+    assert_allclose(other, one - np.log(unit * np.ones(3)).sum(), rtol=1e-4)
+
+
+def test_training_starts_from_the_marginals(digits):
+    X = (digits > 0.5).astype(float)
+    mean = ((X.sum(axis=0) + 1) / (len(X) + 2)).clip(1e-3, 1 - 1e-3)
+    independent = np.where(X, np.log(mean), np.log(1 - mean)).sum(axis=1).mean()
+    vae = quick(likelihood="bernoulli", learning_rate=1e-12, max_iter=1).fit(X)
+    assert abs(vae.elbo(X).mean() - independent) < 1
+
+
+def test_memory_of_many_importance_samples():
+    """200 rows x 5,000 samples x 784 features would be 3.1 GB in one piece."""
+    code = (
+        "import resource, numpy as np, skgen\n"
+        "X = np.random.default_rng(0).integers(0, 2, (200, 784), dtype=np.uint8)\n"
+        "vae = skgen.VariationalAutoencoder(\n"
+        "    2, hidden_layer_sizes=(4,), likelihood='bernoulli', max_iter=1\n"
+        ").fit(X)\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "vae.log_likelihood(X, n_samples=5000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert int(done.stdout) < 800_000  # kB
 
 
 def test_not_fitted():

@@ -88,6 +88,45 @@ def test_columns():
     assert_allclose(mean[:, 1], outputs[:, 3])
 
 
+MIXED = ColumnLikelihood(
+    [("categorical", [3, 0]), (Gaussian("feature"), [1]), ("bernoulli", [2])]
+)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "poisson", MIXED])
+def test_surrogate_has_the_gradient_of_log_prob(likelihood):
+    built = as_likelihood(likelihood).build(4).double()
+    outputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(1)).double()
+    X = built.sample(outputs, torch.Generator().manual_seed(2)).detach()
+    variables = [outputs.requires_grad_(), *built.parameters()]
+    slopes = [
+        torch.autograd.grad(function(outputs, X).sum(), variables)
+        for function in (built.surrogate, built.log_prob)
+    ]
+    for one, other in zip(*slopes):
+        assert_allclose(one, other, atol=1e-12)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli", "poisson", MIXED])
+def test_start_is_the_mean_of_the_data(likelihood):
+    built = as_likelihood(likelihood).build(4)
+    mean = torch.tensor([0.25, 0.9, 0.4, 0.75])
+    input_scale, shift, scale = built.start(mean, torch.tensor([0.3, 2.0, 0.5, 0.0]))
+    assert_allclose(built.mean(shift[None])[0].detach(), mean, rtol=1e-5)
+    assert torch.all(input_scale > 0) and torch.all(scale > 0)
+
+
+def test_gaussian_noise_starts_as_all_there_is():
+    std = torch.tensor([0.5, 2.0, 0.0])
+    feature, scalar = Gaussian("feature").build(3), Gaussian("scalar").build(3)
+    feature.start(torch.zeros(3), std), scalar.start(torch.zeros(3), std)
+    assert_allclose(feature.variance().detach(), [0.25, 4.0, 1.0], rtol=1e-6)
+    assert_allclose(scalar.variance().detach(), [4.25 / 3], rtol=1e-6)
+    fixed = Gaussian(0.7).build(3)
+    fixed.start(torch.zeros(3), std)
+    assert_allclose(fixed.variance(), [0.7], rtol=1e-6)
+
+
 @pytest.mark.parametrize("columns", [[[0], [1]], [[0, 1], [1, 2]], [[0, 1], [3]]])
 def test_every_column_belongs_to_one_part(columns):
     mixed = ColumnLikelihood([("gaussian", part) for part in columns])

@@ -1,0 +1,94 @@
+"""The update: clipping, averaging, randomness, device of a state."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from skgen.vae import training
+from skgen.vae.bounds import elbo_terms
+from skgen.vae.likelihoods import Gaussian
+from skgen.vae.networks import Autoencoder, mlp
+
+SETTINGS = training.Settings(4, "elbo", 1, 0.99, "float32")
+
+
+def new_state(seed=0):
+    with training.seeded_modules(torch.device("cpu"), np.random.default_rng(seed)):
+        encoder, decoder = mlp(3, (5,), 4, "tanh"), mlp(2, (5,), 3, "tanh")
+    model = Autoencoder(encoder, decoder, Gaussian().build(3), 2)
+    return training.initial_state(model, 0.0, np.random.default_rng(seed))
+
+
+def train(state, X, n_epochs=1, settings=SETTINGS):
+    n_updates = -(-len(X) // settings.batch_size)
+    for _ in range(n_epochs):
+        rates, weights = np.full(n_updates, 1e-2), np.ones(n_updates)
+        state = training.train_epoch(state, X, settings, rates, weights)
+    return state
+
+
+def vector(model):
+    return torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+
+
+@pytest.fixture
+def X():
+    return torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+
+
+def test_one_wild_batch_does_not_undo_training(X):
+    state = train(new_state(), X, 20)
+    before, usual = vector(state.model), float(state.usual_norm)
+    state = train(state, 1e6 * X[:4])
+    gradient = torch.cat([p.grad.flatten() for p in state.model.parameters()])
+    assert gradient.norm() <= 5.001 * usual
+    assert float(state.usual_norm) <= 1.05 * usual
+    assert torch.all((vector(state.model) - before).abs() < 0.1)
+
+
+def test_what_is_not_finite_is_reported(X):
+    X[0, 0] = torch.inf
+    with pytest.raises(
+        FloatingPointError, match=r"training diverged.*learning_rate, 0\.01"
+    ):
+        train(new_state(), X)
+
+
+def test_average_follows_the_iterates(X):
+    state = train(new_state(), X, 30)
+    moved = (vector(state.average) - vector(state.model)).norm()
+    assert 0 < moved < (vector(new_state().model) - vector(state.model)).norm() / 2
+    last = train(new_state(), X, 3, SETTINGS._replace(averaging=0.0))
+    assert torch.equal(vector(last.average), vector(last.model))
+
+
+def test_the_last_short_batch_is_trained_on(X):
+    assert train(new_state(), X[:9]).n_updates == 3
+
+
+def test_a_copy_goes_on_alike(X):
+    state = train(new_state(), X, 2)
+    twin = training.moved(copy.deepcopy(state), torch.device("cpu"))
+    assert torch.equal(*(vector(train(s, X, 2).model) for s in (state, twin)))
+
+
+def test_seeded_modules_puts_the_generator_back():
+    before = torch.get_rng_state()
+    with training.seeded_modules(torch.device("cpu"), np.random.default_rng(0)):
+        one = torch.rand(3)
+    with training.seeded_modules(torch.device("cpu"), np.random.default_rng(0)):
+        assert torch.equal(torch.rand(3), one)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_mean_elbo_in_blocks(X, monkeypatch):
+    model = new_state().model
+    whole = training.mean_elbo(model, X.numpy())
+    noise = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    reconstruction, kl = elbo_terms(model, X, noise)
+    assert_allclose(whole, float((reconstruction - kl).detach().mean()), rtol=1e-5)
+    monkeypatch.setattr("skgen.validation._VALUES_PER_BLOCK", 100)
+    assert_allclose(training.mean_elbo(model, X.numpy()), whole, rtol=1e-5)
