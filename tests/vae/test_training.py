@@ -1,4 +1,4 @@
-"""The update: clipping, averaging, randomness, device of a state."""
+"""The update: wild gradients, averaging, randomness, device of a state."""
 
 import copy
 
@@ -40,13 +40,11 @@ def X():
 
 
 def test_one_wild_batch_does_not_undo_training(X):
-    state = train(new_state(), X, 20)
-    before, usual = vector(state.model), float(state.usual_norm)
-    state = train(state, 1e6 * X[:4])
-    gradient = torch.cat([p.grad.flatten() for p in state.model.parameters()])
-    assert gradient.norm() <= 5.001 * usual
-    assert float(state.usual_norm) <= 1.05 * usual
-    assert torch.all((vector(state.model) - before).abs() < 0.1)
+    state = train(new_state(), X, 40)
+    before, elbo = vector(state.model), training.mean_elbo(state.model, X.numpy())
+    state = train(state, 1e4 * X[:4])
+    assert torch.all((vector(state.model) - before).abs() < 1.3e-2)
+    assert training.mean_elbo(state.model, X.numpy()) > elbo - 0.5
 
 
 def test_what_is_not_finite_is_reported(X):
