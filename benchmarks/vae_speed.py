@@ -53,12 +53,12 @@ def seconds_of_epochs(X, batch_size, n_rounds):
     """Of ours, the floor, the loop and the leaner loop: (n_rounds, 4)."""
     data = torch.from_numpy(X)
     floats = data.float()
-    settings = Settings(batch_size, "elbo", 1, 0.999, "float32")
+    settings = Settings(batch_size, "elbo", 1, 0.0, 0.999, "float32")
     n_updates = -(-len(X) // batch_size)
     rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
     batches = [batch.clone() for batch in floats.split(batch_size)]
     loader = DataLoader(TensorDataset(floats), batch_size=batch_size, shuffle=True)
-    state = initial_state(network(X.shape[1]), 0.0, np.random.default_rng(0))
+    state = initial_state(network(X.shape[1]), np.random.default_rng(0))
     bare, usual, lean = (network(X.shape[1]) for _ in range(3))
     fused = torch.optim.Adam(bare.parameters(), lr=1e-3, fused=True)
     adam = torch.optim.Adam(usual.parameters(), lr=1e-3)

@@ -61,7 +61,7 @@ class VariationalAutoencoder(FittedVAE):
     noise_variance : {"scalar", "feature"} or float, default="scalar"
         sigma^2 of "gaussian": one learned, one learned per feature, or fixed.
     objective : {"elbo", "iwae"}, default="elbo"
-        The bound that is maximised; "iwae" needs several importance samples.
+        The bound that is maximised; with one importance sample "iwae" is the ELBO.
     n_importance_samples : int, default=1
         Latent draws per row while training.
     beta : float, default=1.0
@@ -266,7 +266,7 @@ class VariationalAutoencoder(FittedVAE):
                 self.decoder, "decoder", n_latent, n_outputs, default_decoder
             )
         model = Autoencoder(encoder, decoder, likelihood, n_latent)
-        return initial_state(model.to(self._resolve_device()), self.weight_decay, rng)
+        return initial_state(model.to(self._resolve_device()), rng)
 
     def _epoch_of(self, X, batch_size, course):
         warmup = self.kl_warmup if course.whole else 0
@@ -283,10 +283,10 @@ class VariationalAutoencoder(FittedVAE):
         data = X if sparse.issparse(X) else torch.from_numpy(X).to(device)
 
         def epoch(state, rates, done):
-            weights = self.beta * (np.minimum(1, done / warmup) if warmup else done**0)
+            share = np.minimum(1, done / warmup) if warmup else np.ones_like(done)
             with seeded_modules(device, state.rng):
                 return train_epoch(
-                    state, data, settings, rates, weights, self._resamples()
+                    state, data, settings, rates, self.beta * share, self._resamples()
                 )
 
         return epoch

@@ -30,6 +30,7 @@ class Settings(NamedTuple):
     batch_size: int
     objective: str
     n_importance_samples: int
+    weight_decay: float
     averaging: float
     precision: str
 
@@ -56,7 +57,7 @@ class TrainingState(NamedTuple):
     rng: np.random.Generator
 
 
-def initial_state(model, weight_decay, rng):
+def initial_state(model, rng):
     """State before the first update.
 
     Examples
@@ -68,12 +69,10 @@ def initial_state(model, weight_decay, rng):
     >>> from skgen.vae.training import initial_state
     >>> linear = torch.nn.Linear
     >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> initial_state(model, 0.0, np.random.default_rng(0)).n_updates
+    >>> initial_state(model, np.random.default_rng(0)).n_updates
     0
     """
-    optimizer = torch.optim.AdamW(
-        model.parameters(), betas=_ADAM_BETAS, weight_decay=weight_decay, fused=True
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), betas=_ADAM_BETAS, fused=True)
     average = copy.deepcopy(model).requires_grad_(False)
     return TrainingState(model, average, optimizer, 0, rng)
 
@@ -90,7 +89,7 @@ def moved(state, device):
     >>> from skgen.vae.training import initial_state, moved
     >>> linear = torch.nn.Linear
     >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> state = initial_state(model, 0.0, np.random.default_rng(0))
+    >>> state = initial_state(model, np.random.default_rng(0))
     >>> next(moved(state, "cpu").model.parameters()).device
     device(type='cpu')
     """
@@ -157,8 +156,8 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     >>> from skgen.vae.training import Settings, initial_state, train_epoch
     >>> linear = torch.nn.Linear
     >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> state = initial_state(model, 0.0, np.random.default_rng(0))
-    >>> settings = Settings(2, "elbo", 1, 0.99, "float32")
+    >>> state = initial_state(model, np.random.default_rng(0))
+    >>> settings = Settings(2, "elbo", 1, 0.0, 0.99, "float32")
     >>> X, one = torch.zeros(4, 3), np.ones(2)
     >>> train_epoch(state, X, settings, 1e-3 * one, one).n_updates
     2
@@ -234,7 +233,7 @@ def mean_elbo(model, X):
 def _step(state, X, settings, learning_rate, kl_weight, generator):
     model, optimizer = state.model, state.optimizer
     (group,) = optimizer.param_groups
-    group["lr"] = learning_rate
+    group.update(lr=learning_rate, weight_decay=settings.weight_decay)
     bfloat16 = settings.precision == "bfloat16"
     with torch.autocast(X.device.type, torch.bfloat16, enabled=bfloat16):
         loss = _loss(model, X, settings, kl_weight, generator)
@@ -245,11 +244,12 @@ def _step(state, X, settings, learning_rate, kl_weight, generator):
 
 def _loss(model, X, settings, kl_weight, generator):
     """Minus the mean bound of the rows, or what has the same gradient."""
-    shape = (X.shape[0], model.n_components)
-    if settings.n_importance_samples > 1:
-        shape = (settings.n_importance_samples, *shape)
-    noise = torch.randn(shape, device=X.device, generator=generator)
-    if settings.objective == "iwae":
+    n_draws, n_rows = settings.n_importance_samples, X.shape[0]
+    shape = (n_draws, n_rows) if n_draws > 1 else (n_rows,)
+    noise = torch.randn(
+        (*shape, model.n_components), device=X.device, generator=generator
+    )
+    if settings.objective == "iwae" and n_draws > 1:  # of one draw it is the ELBO
         return -log_mean_weight(log_weights(model, X, noise)).mean()
     reconstruction, kl = elbo_terms(model, X, noise, surrogate=True)
     return (kl_weight * kl - reconstruction).mean()

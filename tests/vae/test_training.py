@@ -8,18 +8,18 @@ import torch
 from numpy.testing import assert_allclose
 
 from skgen.vae import training
-from skgen.vae.bounds import elbo_terms
+from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
 from skgen.vae.likelihoods import Gaussian
 from skgen.vae.networks import Autoencoder, mlp
 
-SETTINGS = training.Settings(4, "elbo", 1, 0.99, "float32")
+SETTINGS = training.Settings(4, "elbo", 1, 0.0, 0.99, "float32")
 
 
 def new_state(seed=0):
     with training.seeded_modules(torch.device("cpu"), np.random.default_rng(seed)):
         encoder, decoder = mlp(3, (5,), 4, "tanh"), mlp(2, (5,), 3, "tanh")
     model = Autoencoder(encoder, decoder, Gaussian().build(3), 2)
-    return training.initial_state(model, 0.0, np.random.default_rng(seed))
+    return training.initial_state(model, np.random.default_rng(seed))
 
 
 def train(state, X, n_epochs=1, settings=SETTINGS):
@@ -90,3 +90,30 @@ def test_mean_elbo_in_blocks(X, monkeypatch):
     assert_allclose(whole, float((reconstruction - kl).detach().mean()), rtol=1e-5)
     monkeypatch.setattr("skgen.validation._VALUES_PER_BLOCK", 100)
     assert_allclose(training.mean_elbo(model, X.numpy()), whole, rtol=1e-5)
+
+
+def test_objectives_are_the_bounds(X, monkeypatch):
+    """The loss of many draws against the bounds; of one draw, whatever its name."""
+    monkeypatch.setattr(Gaussian, "surrogate", Gaussian.log_prob)
+    model = new_state().model
+
+    def loss(objective, n_draws):
+        settings = SETTINGS._replace(objective=objective, n_importance_samples=n_draws)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            return float(training._loss(model, X, settings, 1.0, generator))
+
+    assert loss("iwae", 1) == loss("elbo", 1)
+    noise = torch.randn(7, 40, 2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        reconstruction, kl = elbo_terms(model, X, noise)
+        bound = log_mean_weight(log_weights(model, X, noise)).mean()
+    assert_allclose(loss("elbo", 7), -(reconstruction - kl).mean(), rtol=1e-6)
+    assert_allclose(loss("iwae", 7), -bound, rtol=1e-6)
+
+
+def test_weight_decay_of_the_moment(X):
+    state = train(new_state(), X, 2)
+    free = train(copy.deepcopy(state), X, 5)
+    held = train(state, X, 5, SETTINGS._replace(weight_decay=10.0))
+    assert vector(held.model).norm() < vector(free.model).norm()
