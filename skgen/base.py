@@ -88,8 +88,11 @@ class GenerativeEstimator(
       early stopping; X_val may be None;
     - ``_conclude(state, n_rows_seen, course)``: the state to be kept, and the rest of
       what makes a fitted model;
-    - ``_store(state, model, dtype)``: sets the fitted attributes.
+    - ``_store(state, model, dtype)``: sets the fitted attributes;
+    - ``_fixed_by_fit``: names of parameters that cannot change while training goes on.
     """
+
+    _fixed_by_fit = ("n_components",)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, X_val=None):
@@ -188,6 +191,7 @@ class GenerativeEstimator(
 
     def _fit(self, X, X_val, course):
         with features_kept_on_failure(self):
+            state = self._goes_on() if course.continues else None
             X, dtype = self._training_rows(X, reset=not course.continues)
             rng = as_generator(self.random_state)
             seed = self._seed if course.continues else int(rng.integers(2**31))
@@ -197,7 +201,8 @@ class GenerativeEstimator(
                 X, X_val = train_test_split(
                     X, test_size=self.validation_fraction, random_state=seed
                 )
-            state = self._goes_on() if course.continues else self._start(X, rng)
+            if state is None:
+                state = self._start(X, rng)
             state, history = self._run(state, X, X_val, course)
             n_rows_seen = X.shape[0] * int(history.epoch[-1])
             state, model = self._conclude(state, n_rows_seen, course)
@@ -207,16 +212,18 @@ class GenerativeEstimator(
         self._state = state
         self._seed = seed
         self._dtype_of_X = dtype
+        self._fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
         return self
 
     def _goes_on(self):
         """A copy of the model's state, lest failing harm the model."""
-        if self.n_components != self._n_features_out:
-            raise ValueError(
-                f"The fitted model has {self._n_features_out} components and cannot go "
-                f"on with n_components={self.n_components}: set it back, or clone the "
-                f"estimator to start anew."
-            )
+        for name, before in self._fixed.items():
+            now = getattr(self, name)
+            if now is not before and repr(now) != repr(before):
+                raise ValueError(
+                    f"The model was fitted with {name}={before!r} and cannot go on "
+                    f"with {now!r}: set it back, or clone the estimator to start anew."
+                )
         return copy.deepcopy(self._state)
 
     def _run(self, state, X, X_val, course):

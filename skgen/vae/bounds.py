@@ -65,7 +65,7 @@ def elbo_terms(model, X, noise, surrogate=False):
     H = mean + torch.exp(log_std) * noise
     likelihood = model.likelihood
     log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
-    reconstruction = log_prob(model.decoder(H), X)
+    reconstruction = log_prob(model.decode(H), X)
     if noise.ndim == 3:
         reconstruction = reconstruction.mean(dim=0)
     return reconstruction, gaussian_kl(mean, log_std)
@@ -94,10 +94,10 @@ def log_weights(model, X, noise, proposal="encoder"):
     torch.Size([7, 5])
     """
     if proposal == "prior":
-        return model.likelihood.log_prob(model.decoder(noise), X)
+        return model.likelihood.log_prob(model.decode(noise), X)
     mean, log_std = model.posterior(X)
     H = mean + torch.exp(log_std) * noise
-    log_p = model.likelihood.log_prob(model.decoder(H), X)
+    log_p = model.likelihood.log_prob(model.decode(H), X)
     ratio = 0.5 * (noise.square() - H.square()).sum(dim=-1) + log_std.sum(dim=-1)
     return log_p + ratio
 

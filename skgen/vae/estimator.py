@@ -1,6 +1,7 @@
 """VariationalAutoencoder: the VAE as an estimator."""
 
 import copy
+from contextlib import nullcontext
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -12,7 +13,14 @@ from torch import nn
 
 from skgen.vae.fitted import FittedVAE
 from skgen.vae.likelihoods import NAMES, Gaussian, Likelihood
-from skgen.vae.networks import ACTIVATIONS, Affine, Autoencoder, as_network, mlp
+from skgen.vae.networks import (
+    ACTIVATIONS,
+    Affine,
+    Autoencoder,
+    as_network,
+    mlp,
+    widest_layer,
+)
 from skgen.vae.training import (
     Settings,
     initial_state,
@@ -59,15 +67,16 @@ class VariationalAutoencoder(FittedVAE):
         "gaussian", "bernoulli", "poisson", "categorical" (all columns one one-hot
         block) or an object of ``skgen.vae.likelihoods``, such as ColumnLikelihood.
     noise_variance : {"scalar", "feature"} or float, default="scalar"
-        sigma^2 of "gaussian": one learned, one learned per feature, or fixed.
+        sigma^2 of likelihood="gaussian": one learned, one learned per feature, or
+        fixed; a ``Gaussian`` object brings its own.
     objective : {"elbo", "iwae"}, default="elbo"
         The bound that is maximised; with one importance sample "iwae" is the ELBO.
     n_importance_samples : int, default=1
         Latent draws per row while training.
     beta : float, default=1.0
-        Weight of the KL term of the ELBO.
+        Weight of the KL term of the ELBO; no part of "iwae".
     kl_warmup : int, default=0
-        Epochs over which that weight grows from 0 to `beta`.
+        Epochs over which that weight grows from 0 to `beta` when training begins.
     learning_rate : float, default=0.002
         Of Adam, in the first epoch.
     learning_rate_schedule : {"cosine", "constant"}, default="cosine"
@@ -102,7 +111,8 @@ class VariationalAutoencoder(FittedVAE):
     verbose : int, default=0
         1: one line per epoch.
     random_state : int, RandomState instance or None, default=None
-        Neither NumPy's nor torch's global generator is ever touched.
+        NumPy's and torch's global generators are left as found. An `encoder` or
+        `decoder` of the user's may draw from torch's, which is seeded meanwhile.
 
     Attributes
     ----------
@@ -178,6 +188,16 @@ class VariationalAutoencoder(FittedVAE):
         "random_state": ["random_state"],
     }
 
+    _fixed_by_fit = (
+        "n_components",
+        "hidden_layer_sizes",
+        "activation",
+        "encoder",
+        "decoder",
+        "likelihood",
+        "noise_variance",
+    )
+
     def __init__(
         self,
         n_components=10,
@@ -245,20 +265,27 @@ class VariationalAutoencoder(FittedVAE):
     def _start(self, X, rng):
         n_features = X.shape[1]
         sizes = tuple(self.hidden_layer_sizes)
+        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: "
+                f"() is a model without hidden layers."
+            )
         likelihood = self._built_likelihood(n_features)
         mean, std = _moments(X, rng)
         input_scale, shift, scale = likelihood.start(mean, std)
         n_latent, n_outputs = self.n_components, likelihood.n_outputs
 
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+
         def default_encoder():
-            layers = mlp(n_features, sizes, 2 * n_latent, self.activation)
+            layers = mlp(n_features, sizes, 2 * n_latent, self.activation, generator)
             return nn.Sequential(Affine(-mean / input_scale, 1 / input_scale), *layers)
 
         def default_decoder():
-            layers = mlp(n_latent, sizes[::-1], n_outputs, self.activation)
+            layers = mlp(n_latent, sizes[::-1], n_outputs, self.activation, generator)
             return nn.Sequential(*layers, Affine(shift, scale))
 
-        with seeded_modules(torch.device("cpu"), rng):
+        with self._seeded(torch.device("cpu"), rng):
             encoder = as_network(
                 self.encoder, "encoder", n_features, 2 * n_latent, default_encoder
             )
@@ -268,8 +295,14 @@ class VariationalAutoencoder(FittedVAE):
         model = Autoencoder(encoder, decoder, likelihood, n_latent)
         return initial_state(model.to(self._resolve_device()), rng)
 
+    def _seeded(self, device, rng):
+        """Modules of the user's may draw from torch's global generators."""
+        if self.encoder is None and self.decoder is None:
+            return nullcontext()
+        return seeded_modules(device, rng)
+
     def _epoch_of(self, X, batch_size, course):
-        warmup = self.kl_warmup if course.whole else 0
+        warmup = self.kl_warmup if course.whole and not course.continues else 0
         if warmup > course.max_iter:
             raise ValueError(
                 f"kl_warmup={warmup} epochs is longer than max_iter={self.max_iter}: "
@@ -284,7 +317,7 @@ class VariationalAutoencoder(FittedVAE):
 
         def epoch(state, rates, done):
             share = np.minimum(1, done / warmup) if warmup else np.ones_like(done)
-            with seeded_modules(device, state.rng):
+            with self._seeded(device, state.rng):
                 return train_epoch(
                     state, data, settings, rates, self.beta * share, self._resamples()
                 )
@@ -306,7 +339,9 @@ class VariationalAutoencoder(FittedVAE):
 
     def _store(self, state, model, dtype):
         self._model = model
+        self._width = widest_layer(model)
         self.encoder_, self.decoder_ = model.encoder, model.decoder
+        vars(self).pop("noise_variance_", None)
         if isinstance(model.likelihood, Gaussian):
             variance = model.likelihood.variance().detach().numpy()
             self.noise_variance_ = variance.astype(float_dtype(dtype))
@@ -319,7 +354,7 @@ def _moments(X, rng):
     if len(rows) > _ROWS_FOR_MOMENTS:
         rows = rng.choice(len(rows), _ROWS_FOR_MOMENTS, replace=False)
     scaler = StandardScaler().fit(rows_as_float(X, rows, np.float64))
-    return (
-        torch.from_numpy(moment.astype(np.float32))
-        for moment in (scaler.mean_, np.sqrt(scaler.var_))
-    )
+    mean, std = scaler.mean_, np.sqrt(scaler.var_)
+    if not std.any():  # one row, or copies of one: its size is all there is to go by
+        std = np.abs(mean)
+    return (torch.from_numpy(moment.astype(np.float32)) for moment in (mean, std))

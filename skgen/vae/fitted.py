@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -35,8 +36,8 @@ class FittedVAE(GenerativeEstimator):
 
     X is dense or CSR of shape (n_samples, n_features); results are in the dtype of X.
     All methods raise ``NotFittedError`` before ``fit`` and ``ValueError`` on input that
-    is not finite, outside the support of the likelihood, or of another number of
-    features.
+    is not finite or of another number of features; those that evaluate p(x | h) also on
+    input outside the support of the likelihood.
     """
 
     def transform(self, X):
@@ -115,7 +116,7 @@ class FittedVAE(GenerativeEstimator):
                 f"components: pass what transform returns."
             )
         return self._apply(
-            lambda model, H: model.likelihood.mean(model.decoder(H)), H, H.dtype
+            lambda model, H: model.likelihood.mean(model.decode(H)), H, H.dtype
         )
 
     def elbo(self, X, *, return_terms=False):
@@ -145,7 +146,7 @@ class FittedVAE(GenerativeEstimator):
         noise = self._noise(self.n_score_samples, self._seed)
 
         def terms(model, X):
-            block = noise.to(X.dtype)[:, None]
+            block = noise.to(X)[:, None]
             return torch.stack(bounds.elbo_terms(model, X, block), dim=1)
 
         parts = self._by_rows(terms, X, width=self.n_score_samples)
@@ -243,9 +244,19 @@ class FittedVAE(GenerativeEstimator):
         seed = int(self._rng(random_state).integers(2**62))
         generator = torch.Generator().manual_seed(seed)
         H = torch.randn((n_samples, self._n_features_out), generator=generator)
+        likelihood = self._model.likelihood
         with torch.no_grad():
-            X = self._model.likelihood.sample(self._model.decoder(H), generator)
-        return X.numpy().astype(self._dtype_of_X)
+            blocks = [
+                likelihood.sample(self._model.decode(H[rows]), generator)
+                for rows in row_blocks(n_samples, self._width)
+            ]
+        X = torch.cat(blocks).numpy()
+        if self._dtype_of_X.kind in "iu":
+            limits = np.iinfo(self._dtype_of_X)
+            X = np.rint(X, dtype=np.float64).clip(limits.min, limits.max)
+        elif self._dtype_of_X.kind == "b":
+            X = X > 0.5
+        return X.astype(self._dtype_of_X)
 
     @property
     def _n_features_out(self):
@@ -261,18 +272,13 @@ class FittedVAE(GenerativeEstimator):
 
     def _log_likelihood(self, X, n_samples, proposal, seed):
         noise = self._noise(n_samples, seed)
-        width = self._width()
+        width = self._width
 
         def estimate(model, X):
             shared = noise.to(X)
             return bounds.log_likelihood(model, X, shared, proposal, width)
 
         return self._by_rows(estimate, X)
-
-    def _width(self):
-        """Of the widest layer of the decoder, for the memory of a chunk."""
-        sizes = [p.shape[0] for p in self._model.decoder.parameters() if p.ndim > 1]
-        return max(sizes, default=1)
 
     def _is_bernoulli(self):
         return self.likelihood == "bernoulli" or isinstance(self.likelihood, Bernoulli)
@@ -286,7 +292,9 @@ class FittedVAE(GenerativeEstimator):
             mps = torch.backends.mps.is_available()
             name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
         try:
-            return torch.empty(0, device=name).device
+            place = torch.zeros(1, device=name)
+            place.item()  # the meta device holds no values
+            return place.device
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ValueError(
                 f"device={self.device!r} is not available to torch ({error}): use "
@@ -303,11 +311,11 @@ class FittedVAE(GenerativeEstimator):
         X = check_input(self, X, reset=reset)
         dtype = X.dtype
         if self._resamples():
-            return probabilities(X), dtype
+            return _as_float32(probabilities(X)), dtype
         if self._is_bernoulli():
             return binarized(X, self.binarize, warn=warn), dtype
         self._check_support(self._built_likelihood(X.shape[1]), X)
-        return X.astype(np.float32, copy=False), dtype
+        return _as_float32(X), dtype
 
     def _check_support(self, likelihood, X):
         for rows in row_blocks(X.shape[0], X.shape[1]):
@@ -317,8 +325,8 @@ class FittedVAE(GenerativeEstimator):
         check_is_fitted(self)
         X = check_input(self, X)
         dtype = float_dtype(X.dtype)
-        if self._is_bernoulli():
-            probable = as_probabilities and self._resamples()
+        if isinstance(self._model.likelihood, Bernoulli):
+            probable = as_probabilities and self.binarize == "sample"
             X = probabilities(X) if probable else binarized(X, self.binarize)
         elif not as_probabilities:
             self._check_support(self._model.likelihood, X)
@@ -327,14 +335,30 @@ class FittedVAE(GenerativeEstimator):
     def _apply(self, function, X, dtype, width=1):
         """function(model, rows of X) in blocks of rows, on the fitted device."""
         torch_dtype = torch.float64 if dtype == np.float64 else torch.float32
-        device = self._resolve_device()
+        try:
+            device = self._resolve_device()
+        except ValueError:  # a model of another machine
+            device = torch.device("cpu")
         if device.type == "mps":
             torch_dtype = torch.float32
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
         results = []
         with torch.no_grad():
-            for rows in row_blocks(X.shape[0], width * max(X.shape[1], self._width())):
+            for rows in row_blocks(X.shape[0], width * max(X.shape[1], self._width)):
                 block = torch.from_numpy(rows_as_float(X, rows, dtype))
                 block = block.to(device=device, dtype=torch_dtype)
                 results.append(function(model, block).cpu().numpy())
         return np.concatenate(results).astype(dtype, copy=False)
+
+
+def _as_float32(X):
+    """X in float32; an array also as torch takes it: forward strides, not read-only."""
+    with np.errstate(over="ignore"):
+        X = X.astype(np.float32, copy=False)
+    values = X.data if sparse.issparse(X) else X
+    if not np.all(np.isfinite(values)):
+        raise ValueError(
+            "X holds values beyond 3.4e38, too large for float32: put a StandardScaler "
+            "before."
+        )
+    return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])

@@ -6,6 +6,8 @@ a class here. Log-probabilities are in nats, summed over the features.
 """
 
 import copy
+import itertools
+from numbers import Real
 
 import numpy as np
 import torch
@@ -20,8 +22,8 @@ _SMALLEST_MEAN = 1e-3  # of binary columns and counts, where none was seen
 class Likelihood(nn.Module):
     """Base class: a distribution p(x | h) over rows of `n_features` values.
 
-    A subclass defines the four methods below; learned parameters of its own are torch
-    parameters made in ``build``.
+    A subclass defines ``log_prob``, ``mean`` and ``sample``, and where the defaults do
+    not serve the rest; learned parameters are torch parameters made in ``build``.
 
     Examples
     --------
@@ -102,7 +104,18 @@ class Gaussian(Likelihood):
         super().__init__()
         self.noise_variance = noise_variance
 
+    def extra_repr(self):
+        return repr(self.noise_variance)
+
     def build(self, n_features):
+        named = self.noise_variance in ("scalar", "feature")
+        if not named and not (
+            isinstance(self.noise_variance, Real) and self.noise_variance > 0
+        ):
+            raise ValueError(
+                f"noise_variance must be 'scalar', 'feature' or a positive number, got "
+                f"{self.noise_variance!r}."
+            )
         built = super().build(n_features)
         size = n_features if self.noise_variance == "feature" else 1
         if isinstance(self.noise_variance, str):
@@ -176,8 +189,8 @@ class Bernoulli(Likelihood):
         return (uniform < torch.sigmoid(outputs)).to(outputs.dtype)
 
     def check(self, X, first_row=0, columns=None):
-        demand = "a Bernoulli likelihood takes 0 and 1"
-        _refuse(X, (X != 0) & (X != 1), demand, first_row, columns)
+        demand, remedy = "a Bernoulli likelihood takes 0 and 1", "binarise X first"
+        _refuse(X, (X != 0) & (X != 1), demand, remedy, first_row, columns)
 
 
 class Poisson(Likelihood):
@@ -208,7 +221,8 @@ class Poisson(Likelihood):
 
     def check(self, X, first_row=0, columns=None):
         bad = (X < 0) | (X % 1 != 0)
-        _refuse(X, bad, "a Poisson likelihood takes counts >= 0", first_row, columns)
+        demand, remedy = "a Poisson likelihood takes counts >= 0", "try 'gaussian'"
+        _refuse(X, bad, demand, remedy, first_row, columns)
 
 
 class Categorical(Likelihood):
@@ -240,15 +254,14 @@ class Categorical(Likelihood):
 
     def check(self, X, first_row=0, columns=None):
         demand = "a categorical likelihood takes one-hot columns"
-        _refuse(X, (X != 0) & (X != 1), demand, first_row, columns)
+        remedy = "encode the category with sklearn.preprocessing.OneHotEncoder"
+        _refuse(X, (X != 0) & (X != 1), demand, remedy, first_row, columns)
         totals = X.sum(axis=1)
         if np.any(totals != 1):
             row = int(np.argmax(totals != 1))
             raise ValueError(
-                f"A categorical likelihood takes one-hot columns, got row "
-                f"{first_row + row} with {totals[row]:g} ones among its {X.shape[1]} "
-                f"columns: encode the category with "
-                f"sklearn.preprocessing.OneHotEncoder."
+                f"{demand.capitalize()}, got row {first_row + row} with "
+                f"{totals[row]:g} ones among its {X.shape[1]} columns: {remedy}."
             )
 
 
@@ -273,12 +286,20 @@ class ColumnLikelihood(Likelihood):
         super().__init__()
         self.parts = parts
 
+    def extra_repr(self):
+        return repr(self.parts)
+
     def build(self, n_features):
         columns = [np.asarray(columns) for _, columns in self.parts]
-        if sorted(np.concatenate(columns).tolist()) != list(range(n_features)):
+        numbers = all(c.ndim == 1 and c.size and c.dtype.kind in "iu" for c in columns)
+        if not numbers or (
+            sorted(itertools.chain(*(c.tolist() for c in columns)))
+            != list(range(n_features))
+        ):
             raise ValueError(
                 f"ColumnLikelihood must name each of {n_features} columns of X once, "
-                f"got {[part.tolist() for part in columns]}."
+                f"in lists of column numbers, got "
+                f"{[part for _, part in self.parts]}."
             )
         built = super().build(n_features)
         built.members = nn.ModuleList(
@@ -363,10 +384,11 @@ def as_likelihood(likelihood, **parameters):
     return NAMES[likelihood](**parameters)
 
 
-def _refuse(X, bad, demand, first_row, columns):
+def _refuse(X, bad, demand, remedy, first_row, columns):
     if bad.any():
         row, column = np.unravel_index(np.argmax(bad), bad.shape)
         raise ValueError(
             f"{demand[0].upper()}{demand[1:]}, got {X[row, column].item()} at row "
-            f"{first_row + row}, column {columns[column] if columns else column}."
+            f"{first_row + row}, column {columns[column] if columns else column}: "
+            f"{remedy}."
         )

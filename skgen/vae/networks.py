@@ -17,7 +17,7 @@ ACTIVATIONS = {
 }
 
 
-def mlp(n_in, hidden_layer_sizes, n_out, activation):
+def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
     """Linear layers with an activation between them; no hidden layer: a linear map.
 
     Parameters
@@ -27,6 +27,8 @@ def mlp(n_in, hidden_layer_sizes, n_out, activation):
     n_out : int
     activation : str
         A key of ``ACTIVATIONS``.
+    generator : torch.Generator, default=None
+        Draws the weights; None: torch's global one.
 
     Returns
     -------
@@ -41,7 +43,10 @@ def mlp(n_in, hidden_layer_sizes, n_out, activation):
     sizes = (n_in, *hidden_layer_sizes, n_out)
     layers = []
     for width_in, width_out in itertools.pairwise(sizes):
-        layers += [nn.Linear(width_in, width_out), ACTIVATIONS[activation]()]
+        linear = nn.utils.skip_init(nn.Linear, width_in, width_out)
+        for parameter in linear.parameters():  # as nn.Linear does by itself
+            nn.init.uniform_(parameter, -(width_in**-0.5), width_in**-0.5, generator)
+        layers += [linear, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -104,12 +109,18 @@ def as_network(template, name, n_in, n_out, default):
         return default()
     is_module = isinstance(template, nn.Module)
     network = copy.deepcopy(template) if is_module else template(n_in, n_out)
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"{name} must be a torch.nn.Module or a callable (n_in, n_out) that makes "
+            f"one, but it returned {network!r}."
+        )
     demand = f"{name} must map rows of {n_in} values to {n_out}"
     training = network.training
     try:
         with torch.no_grad():
-            shape = tuple(network.eval()(torch.zeros(2, n_in)).shape)
-    except RuntimeError as error:
+            output = network.cpu().eval()(torch.zeros(2, n_in))
+        shape = tuple(output.shape)
+    except Exception as error:  # whatever a module of the user's may raise
         raise ValueError(f"{demand}, but it failed: {error}") from error
     if shape != (2, n_out):
         raise ValueError(
@@ -151,9 +162,42 @@ class Autoencoder(nn.Module):
         self.likelihood = likelihood
         self.n_components = n_components
 
+    def decode(self, H):
+        """Outputs of the decoder, which sees a matrix of rows, for H of any shape."""
+        outputs = self.decoder(H.reshape(-1, H.shape[-1]))
+        return outputs.reshape(*H.shape[:-1], -1)
+
     def posterior(self, X):
         """Mean and log standard deviation of q(h | x), each (n, n_components)."""
         mean, log_variance = self.encoder(X).chunk(2, dim=-1)
         return mean, 0.5 * log_variance.clamp(
             -LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE
         )
+
+
+def widest_layer(model):
+    """Most numbers per row that any module of a model's decoder puts out.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder, mlp, widest_layer
+    >>> decoder = mlp(2, (7,), 3, "relu")
+    >>> widest_layer(Autoencoder(None, decoder, Bernoulli().build(3), 2))
+    7
+    """
+    sizes = [model.n_components, model.likelihood.n_outputs]
+
+    def note(module, inputs, output):
+        if isinstance(output, torch.Tensor):
+            sizes.append(output.numel())
+
+    hooks = [module.register_forward_hook(note) for module in model.decoder.modules()]
+    try:
+        with torch.no_grad():
+            model.decoder(torch.zeros(1, model.n_components))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(sizes)

@@ -72,7 +72,17 @@ def initial_state(model, rng):
     >>> initial_state(model, np.random.default_rng(0)).n_updates
     0
     """
-    optimizer = torch.optim.AdamW(model.parameters(), betas=_ADAM_BETAS, fused=True)
+    parameters = list(model.parameters())
+    groups = [  # only the first is subject to weight decay
+        [p for p in parameters if p.ndim > 1],
+        [p for p in parameters if p.ndim <= 1],
+    ]
+    optimizer = torch.optim.AdamW(
+        [{"params": group} for group in groups if group],
+        betas=_ADAM_BETAS,
+        weight_decay=0.0,
+        fused=True,
+    )
     average = copy.deepcopy(model).requires_grad_(False)
     return TrainingState(model, average, optimizer, 0, rng)
 
@@ -169,6 +179,7 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     order = torch.from_numpy(order).to(device) if in_memory else order
     starts = range(0, len(order), settings.batch_size)
     batches = [order[start : start + settings.batch_size] for start in starts]
+    n_averaged = state.n_updates
     state.model.train()
     for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
         batch = X.index_select(0, rows) if in_memory else _dense(X, rows, device)
@@ -179,7 +190,8 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
         _step(state, batch, settings, float(rate), float(kl_weight), generator)
         state = state._replace(n_updates=state.n_updates + 1)
         if state.n_updates % _AVERAGE_EVERY == 0:
-            _follow(state, settings.averaging)
+            _follow(state, settings.averaging, state.n_updates - n_averaged)
+            n_averaged = state.n_updates
     if not all(value.isfinite().all() for value in state.model.parameters()):
         raise FloatingPointError(
             f"training diverged, a weight is no longer finite. The likely cause is "
@@ -187,7 +199,8 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
             f"values of X too large for float32: make it ten times smaller, or put a "
             f"StandardScaler before."
         )
-    _follow(state, settings.averaging)
+    if n_averaged < state.n_updates:
+        _follow(state, settings.averaging, state.n_updates - n_averaged)
     return state
 
 
@@ -232,8 +245,9 @@ def mean_elbo(model, X):
 
 def _step(state, X, settings, learning_rate, kl_weight, generator):
     model, optimizer = state.model, state.optimizer
-    (group,) = optimizer.param_groups
-    group.update(lr=learning_rate, weight_decay=settings.weight_decay)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    optimizer.param_groups[0]["weight_decay"] = settings.weight_decay
     bfloat16 = settings.precision == "bfloat16"
     with torch.autocast(X.device.type, torch.bfloat16, enabled=bfloat16):
         loss = _loss(model, X, settings, kl_weight, generator)
@@ -256,11 +270,11 @@ def _loss(model, X, settings, kl_weight, generator):
 
 
 @torch.no_grad()
-def _follow(state, averaging):
-    """Move the average towards the iterate, by as much as several updates would."""
-    window = _AVERAGE_EVERY * _AVERAGED_SHARE
+def _follow(state, averaging, n_updates):
+    """Move the average towards the iterate, by as much as n_updates single ones."""
+    window = n_updates * _AVERAGED_SHARE
     early_share = window / (window + state.n_updates)
-    share = max(1 - averaging**_AVERAGE_EVERY, early_share) if averaging else 1.0
+    share = max(1 - averaging**n_updates, early_share) if averaging else 1.0
     for mean, value in zip(state.average.parameters(), state.model.parameters()):
         mean.lerp_(value, share)
     for mean, value in zip(state.average.buffers(), state.model.buffers()):

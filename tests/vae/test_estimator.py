@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgen import VariationalAutoencoder
-from skgen.vae.likelihoods import ColumnLikelihood
+from skgen.vae.likelihoods import ColumnLikelihood, Gaussian
 from skgen.vae.training import mean_elbo
 
 
@@ -125,7 +125,10 @@ def test_warm_start_and_partial_fit(wine):
     for n in (1, 2, 100):
         vae.partial_fit(wine[:n])
     assert vae.n_iter_ == 7
-    with pytest.raises(ValueError, match="has 2 components and cannot go on"):
+    with pytest.raises(ValueError, match="fitted with likelihood='gaussian' and"):
+        vae.set_params(likelihood="bernoulli").partial_fit(wine)
+    vae.set_params(likelihood="gaussian")
+    with pytest.raises(ValueError, match="fitted with n_components=2 and cannot go on"):
         vae.set_params(n_components=3).partial_fit(wine)
 
 
@@ -271,6 +274,72 @@ def test_memory_of_many_importance_samples():
     assert int(done.stdout) < 800_000  # kB
 
 
+class Pixels(torch.nn.Module):
+    """A convolutional decoder with batch normalisation: it takes matrices only."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(2, 16),
+            torch.nn.BatchNorm1d(16),
+            torch.nn.Unflatten(1, (1, 4, 4)),
+            torch.nn.ConvTranspose2d(1, 1, 2, stride=2),
+            torch.nn.Flatten(),
+        )
+
+    def forward(self, H):
+        return self.layers(H)
+
+
+def test_convolutional_decoder(digits):
+    vae = quick(likelihood="bernoulli", decoder=Pixels(), n_importance_samples=2)
+    vae.fit(digits[:100])
+    whole = vae.score_samples(digits[:20])
+    assert_allclose(vae.score_samples(digits[:8]), whole[:8])
+    assert np.all(vae.elbo(digits[:20]) < 0) and vae.sample(3).shape == (3, 64)
+
+
+def test_low_precision_trains_alike(digits):
+    one, other = (
+        quick(likelihood="bernoulli", precision=precision, max_iter=10).fit(digits)
+        for precision in ("float32", "bfloat16")
+    )
+    assert abs(one.score(digits) - other.score(digits)) < 0.5
+
+
+def test_a_model_of_another_machine_scores_on_this_one(wine):
+    vae = quick().fit(wine)
+    before = vae.score_samples(wine)
+    vae = pickle.loads(pickle.dumps(vae.set_params(device="cuda:7")))
+    assert_array_equal(vae.score_samples(wine), before)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, bool])
+def test_samples_of_integers_are_rounded(dtype):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2 if dtype is bool else 4, (500, 2)).astype(dtype)
+    samples = quick(max_iter=20).fit(X).sample(4000)
+    assert samples.dtype == dtype
+    assert np.all(np.abs(samples.mean(axis=0) - X.mean(axis=0)) < 0.3)
+
+
+def test_first_pass_over_one_row(wine):
+    X = 1000 * wine + 5000
+    vae = quick().partial_fit(X[:1])
+    for _ in range(20):
+        vae.partial_fit(X)
+    independent = -0.5 * np.log(2 * np.pi * np.e * 1e6) * 13
+    assert vae.score(X) > independent - 20
+
+
+def test_arrays_as_they_come(wine):
+    X = wine.astype(np.float32)
+    before = quick().fit(X).score_samples(X)
+    X.setflags(write=False)
+    for same in (X, np.asfortranarray(X), X[::-1].copy()[::-1]):
+        assert_allclose(quick().fit(same).score_samples(same), before, rtol=1e-5)
+
+
 def test_not_fitted():
     for method in ("transform", "score_samples", "elbo", "posterior", "log_likelihood"):
         with pytest.raises(NotFittedError):
@@ -304,6 +373,11 @@ def test_not_fitted():
             [[0, 1]],
             "decoder must map rows of 2 values to 2, but it failed",
         ),
+        ({"hidden_layer_sizes": (8, -1)}, [[0, 1]], r"at least 1, got \(8, -1\)"),
+        ({"encoder": lambda n_in, n_out: None}, [[0, 1]], "but it returned None"),
+        ({"likelihood": Gaussian(-1.0)}, [[0, 1]], r"positive number, got -1\.0"),
+        ({"device": "meta"}, [[0, 1]], "device='meta' is not available"),
+        ({}, [[0, 1e39]], "too large for float32"),
         ({"kl_warmup": 3}, [[0, 1]], "kl_warmup=3 epochs is longer than max_iter=2"),
     ],
 )

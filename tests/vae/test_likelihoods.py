@@ -127,7 +127,10 @@ def test_gaussian_noise_starts_as_all_there_is():
     assert_allclose(fixed.variance(), [0.7], rtol=1e-6)
 
 
-@pytest.mark.parametrize("columns", [[[0], [1]], [[0, 1], [1, 2]], [[0, 1], [3]]])
+@pytest.mark.parametrize(
+    "columns",
+    [[[0], [1]], [[0, 1], [1, 2]], [[0, 1], [3]], [[0.0, 1.0, 2.0]], [0, 1, 2]],
+)
 def test_every_column_belongs_to_one_part(columns):
     mixed = ColumnLikelihood([("gaussian", part) for part in columns])
     with pytest.raises(ValueError, match="must name each of 3 columns of X once"):
