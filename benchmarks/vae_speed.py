@@ -4,7 +4,8 @@
 float batches cut beforehand. The loop is what people write, after PyTorch's own example
 (https://github.com/pytorch/examples/blob/main/vae/main.py): a shuffled DataLoader, here
 over tensors in memory, torch's default Adam, the cross-entropy of probabilities and a
-running total of the loss. The leaner loop is the same DataLoader and Adam around the
+running total of the loss; ours is ``train_epoch``, without the scores of the learning
+curve, as the loop has none. The leaner loop is the same DataLoader and Adam around the
 floor's step.
 """
 

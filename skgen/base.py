@@ -259,6 +259,8 @@ class GenerativeEstimator(
         if X.shape[0] > _SCORED_ROWS:
             X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
         if self._resamples():
+            # a generator of its own: dense and sparse rows take different numbers of it
+            rng = as_generator(int(rng.integers(2**62)))
             return drawn(X, rng), None if X_val is None else drawn(X_val, rng)
         return X, X_val
 

@@ -206,10 +206,23 @@ def test_search_and_pipelines(digits):
     assert list(frame.columns) == ["variationalautoencoder0", "variationalautoencoder1"]
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson", "gaussian"])
-def test_sparse_input_gives_the_same_model(likelihood):
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"likelihood": "bernoulli"},
+        {"likelihood": "bernoulli", "binarize": "sample"},
+        {"likelihood": "poisson"},
+        {"likelihood": "gaussian"},
+        {
+            "likelihood": ColumnLikelihood(
+                [("gaussian", [0, 3]), ("bernoulli", [4, 5]), ("poisson", [2, 1])]
+            )
+        },
+    ],
+)
+def test_sparse_input_gives_the_same_model(parameters):
     X = np.random.default_rng(0).poisson(0.3, (150, 6)).clip(max=1).astype(float)
-    dense, sparse = quick(likelihood=likelihood), quick(likelihood=likelihood)
+    dense, sparse = quick(**parameters), quick(**parameters)
     dense.fit(X), sparse.fit(csr_array(X))
     assert_allclose(dense.transform(X), sparse.transform(csr_array(X)), rtol=1e-6)
     assert_allclose(dense.score_samples(X), sparse.score_samples(csr_array(X)))
