@@ -201,7 +201,9 @@ def test_argument_type(fitted):
 
 def test_a_fitted_model_keeps_its_components(X):
     rbm = quick(warm_start=True).fit(X).set_params(n_components=5)
-    with pytest.raises(ValueError, match=r"fitted with n_components=2 and cannot go on with 5"):
+    with pytest.raises(
+        ValueError, match=r"fitted with n_components=2 and cannot go on with 5"
+    ):
         rbm.fit(X)
 
 
