@@ -237,7 +237,7 @@ class BinaryRBM(FittedRBM):
     def _training_rows(self, X, *, reset, warn=True):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
         X = check_input(self, X, reset=reset)
-        if self.binarize == "sample":
+        if self._resamples():
             return probabilities(X), X.dtype
         return binarized(X, self.binarize, warn=warn), X.dtype
 

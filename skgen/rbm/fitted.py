@@ -369,9 +369,6 @@ class FittedRBM(GenerativeEstimator):
             self.components_.T, self.intercept_visible_, self.intercept_hidden_
         ).astype(dtype)
 
-    def _generator(self, random_state):
-        return as_generator(self.random_state if random_state is None else random_state)
-
     def _hidden_states(self, H):
         check_is_fitted(self)
         H = check_latent(self, H, self._n_features_out)

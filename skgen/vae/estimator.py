@@ -335,11 +335,12 @@ class VariationalAutoencoder(FittedVAE):
 
     def _conclude(self, state, n_rows_seen, course):
         state = moved(state, torch.device("cpu"))  # pickles load anywhere
-        return state, copy.deepcopy(state.average).eval()
+        model = copy.deepcopy(state.average).eval()
+        return state, (model, widest_layer(model))
 
     def _store(self, state, model, dtype):
+        model, self._width = model
         self._model = model
-        self._width = widest_layer(model)
         self.encoder_, self.decoder_ = model.encoder, model.decoder
         vars(self).pop("noise_variance_", None)
         if isinstance(model.likelihood, Gaussian):

@@ -14,7 +14,6 @@ from skgen.base import GenerativeEstimator
 from skgen.vae import bounds
 from skgen.vae.likelihoods import Bernoulli, as_likelihood
 from skgen.validation import (
-    as_generator,
     binarized,
     check_input,
     float_dtype,
@@ -214,7 +213,7 @@ class FittedVAE(GenerativeEstimator):
                 f"proposal must be 'encoder' or 'prior', got {proposal!r}."
             )
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = int(self._rng(random_state).integers(2**31))
+        seed = int(self._generator(random_state).integers(2**31))
         return self._log_likelihood(X, n_samples, proposal, seed)
 
     def sample(self, n_samples=1, *, random_state=None):
@@ -241,7 +240,7 @@ class FittedVAE(GenerativeEstimator):
         """
         check_is_fitted(self)
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        seed = int(self._rng(random_state).integers(2**62))
+        seed = int(self._generator(random_state).integers(2**62))
         generator = torch.Generator().manual_seed(seed)
         H = torch.randn((n_samples, self._n_features_out), generator=generator)
         likelihood = self._model.likelihood
@@ -262,9 +261,6 @@ class FittedVAE(GenerativeEstimator):
     def _n_features_out(self):
         return self._model.n_components
 
-    def _rng(self, random_state):
-        return as_generator(self.random_state if random_state is None else random_state)
-
     def _noise(self, n_samples, seed):
         generator = torch.Generator().manual_seed(seed)
         shape = (n_samples, self._n_features_out)
@@ -272,11 +268,10 @@ class FittedVAE(GenerativeEstimator):
 
     def _log_likelihood(self, X, n_samples, proposal, seed):
         noise = self._noise(n_samples, seed)
-        width = self._width
 
         def estimate(model, X):
             shared = noise.to(X)
-            return bounds.log_likelihood(model, X, shared, proposal, width)
+            return bounds.log_likelihood(model, X, shared, proposal, self._width)
 
         return self._by_rows(estimate, X)
 
