@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
+
 
 class EarlyStopping(NamedTuple):
     """When to stop: `n_iter_no_change` epochs without a gain of `tol`."""
@@ -137,6 +139,32 @@ def step_sizes(schedule, learning_rate, done):
     if schedule == "cosine":
         return learning_rate * (1 + np.cos(np.pi * done)) / 2
     return np.full(len(done), float(learning_rate))
+
+
+def averaging_share(decay, n_updates, n_earlier):
+    """Share of the newest parameters in the running average of all.
+
+    Early on the average is over the last tenth of the updates, until that is more than
+    the decay remembers.
+
+    Parameters
+    ----------
+    decay : float
+        Of the running average, per update; 0: the newest parameters are the average.
+    n_updates : int
+        Updates since the average was last moved.
+    n_earlier : int
+        Updates before these.
+
+    Examples
+    --------
+    >>> from skgen.fitting import averaging_share
+    >>> [averaging_share(0.99, n_updates=1, n_earlier=n) for n in (0, 10, 30)]
+    [1.0, 0.5, 0.25]
+    """
+    window = _AVERAGED_SHARE * n_updates
+    early = window / (window + n_earlier)
+    return max(1 - decay**n_updates, early) if decay else 1.0
 
 
 def report_line(name, max_iter):

@@ -284,8 +284,22 @@ def rows_as_float(X, rows, dtype):
     >>> rows_as_float(csr_array(np.eye(2, dtype=np.uint8)), [1], np.float32)
     array([[0., 1.]], dtype=float32)
     """
+    return dense_rows(X, rows).astype(dtype)
+
+
+def dense_rows(X, rows):
+    """Some rows of a dense or CSR X as a dense array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from skgen.validation import dense_rows
+    >>> dense_rows(csr_array(np.eye(2)), [1])
+    array([[0., 1.]])
+    """
     part = X[rows]
-    return (part.toarray() if sparse.issparse(part) else part).astype(dtype)
+    return part.toarray() if sparse.issparse(part) else part
 
 
 def row_blocks(n_rows, n_columns):

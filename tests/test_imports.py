@@ -15,6 +15,7 @@ RBM_ORDER = [
     "energy",
     "enumeration",
     "samplers",
+    "tempering",
     "gradients",
     "partition",
     "training",

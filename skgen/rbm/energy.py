@@ -130,8 +130,8 @@ def hidden_free_energy(parameters, H):
     return free_energy(parameters.transposed(), H)
 
 
-def hidden_probability(parameters, X):
-    """P(h_j = 1 | x) = sigmoid(b_j + x'W_:j), shape (n_samples, N).
+def hidden_probability(parameters, X, out=None):
+    """P(h_j = 1 | x) = sigmoid(b_j + x'W_:j), shape (n_samples, N), also in `out`.
 
     Examples
     --------
@@ -141,11 +141,11 @@ def hidden_probability(parameters, X):
     >>> hidden_probability(parameters, np.array([[0.0, 0.0]]))
     array([[0.5]])
     """
-    return logistic(hidden_input(parameters, X))
+    return logistic(hidden_input(parameters, X, out))
 
 
-def visible_probability(parameters, H):
-    """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h), shape (n_samples, M).
+def visible_probability(parameters, H, out=None):
+    """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h), shape (n_samples, M), also in `out`.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def visible_probability(parameters, H):
     >>> visible_probability(parameters, np.array([[0.0]]))
     array([[0.5, 0.5]])
     """
-    return hidden_probability(parameters.transposed(), H)
+    return hidden_probability(parameters.transposed(), H, out)
 
 
 def log_conditional_hidden(parameters, H, X):
@@ -242,7 +242,7 @@ def pseudo_log_likelihood(parameters, X):
     return total
 
 
-def hidden_input(parameters, X):
+def hidden_input(parameters, X, out=None):
     """Log-odds of the hidden units given x, b + x'W, shape (n_samples, N).
 
     Examples
@@ -253,12 +253,12 @@ def hidden_input(parameters, X):
     >>> hidden_input(parameters, np.array([[1.0, 1.0]]))
     array([[2.]])
     """
-    inputs = X @ parameters.weights
+    inputs = np.matmul(X, parameters.weights, out=out)
     inputs += parameters.hidden_bias
     return inputs
 
 
-def visible_input(parameters, H):
+def visible_input(parameters, H, out=None):
     """Log-odds of the visible units given h, a + Wh, shape (n_samples, M).
 
     Examples
@@ -269,7 +269,7 @@ def visible_input(parameters, H):
     >>> visible_input(parameters, np.array([[1.0]]))
     array([[1., 1.]])
     """
-    return hidden_input(parameters.transposed(), H)
+    return hidden_input(parameters.transposed(), H, out)
 
 
 def logistic(x):

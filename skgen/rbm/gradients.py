@@ -2,11 +2,13 @@
 
     grad log P(x) = -grad F(x) + E_{x ~ P}[grad F(x)]
 
-Each phase is the mean of the statistics x, h and x h' over an ensemble of weighted
-(x, h) pairs; the phases differ only in where the pairs come from. The positive phase
-takes the data and P(h | x); the negative phase a Gibbs chain that starts at the data
-(CD), one that goes on from update to update (PCD), or all states (exact). Each phase
-is averaged by its own count, so any number of rows and chains is unbiased.
+Each phase is the mean of the statistics x, h and x h' over an ensemble of (x, h) pairs;
+the phases differ only in where the pairs come from. The positive phase takes the data
+and P(h | x); the negative phase states x of the model, from a Gibbs chain that starts
+at the data (CD), goes on from update to update (PCD) or is tempered, again with
+P(h | x), or all states (exact). Each phase is averaged by its own count, so any number
+of rows and chains is unbiased. Both together are one ensemble in which the pairs of
+the negative phase have negative weights: their gradient is a single product.
 
 With offsets (mu, lam) the gradient is that of the centred model, E depending on
 x - mu and h - lam, mapped back to (W, a, b): better conditioned and independent of
@@ -28,7 +30,6 @@ import numpy as np
 
 from skgen.rbm.energy import RBMParameters, hidden_probability, visible_probability
 from skgen.rbm.enumeration import log_state_weights, smaller_layer_last, states
-from skgen.rbm.samplers import bernoulli, gibbs, sample_visible
 
 _STATES_PER_BLOCK = 4096
 
@@ -41,24 +42,31 @@ class Offsets(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Means of x - mu, h - lam and (x - mu)(h - lam)' over an ensemble."""
+    """Weighted sums of x - mu, h - lam and (x - mu)(h - lam)'."""
 
     visible: np.ndarray
     hidden: np.ndarray
     product: np.ndarray
 
 
-def moments(X, H, offsets, weights=None, out=None):
-    """Moments of an ensemble of (x, h) pairs.
+def moments(X, H, offsets, weights, out=None):
+    """Sums of x - mu, h - lam and (x - mu)(h - lam)' over weighted (x, h) pairs.
+
+    With v, q and s the sums of w x, w h and w, the last of them is
+
+        sum w (x - mu)(h - lam)' = sum w x h' - v lam' - mu (q - s lam)',
+
+    so that two more rows of x and w h make the product the centred one.
 
     Parameters
     ----------
-    X : ndarray of shape (n, M)
-    H : ndarray of shape (n, N)
-        States or, to reduce the variance, P(h | x).
+    X : ndarray of shape (n + 2, M)
+        The last two rows are memory for what centres the product.
+    H : ndarray of shape (n + 2, N)
+        States or, to reduce the variance, P(h | x). Overwritten.
     offsets : Offsets
-    weights : ndarray of shape (n,), default=None
-        Probabilities of the pairs; None: 1/n each.
+    weights : ndarray of shape (n,)
+        Probabilities of the pairs, or those of both phases by :func:`phase_weights`.
     out : ndarray of shape (M, N), default=None
         Memory for the product.
 
@@ -70,25 +78,45 @@ def moments(X, H, offsets, weights=None, out=None):
     --------
     >>> import numpy as np
     >>> from skgen.rbm.gradients import Offsets, moments
-    >>> none = Offsets(np.zeros(2), np.zeros(1))
-    >>> moments(np.eye(2), np.ones((2, 1)), none).product
-    array([[0.5],
-           [0.5]])
+    >>> X, H = np.array([[0.0], [1.0], [0.0], [0.0]]), np.ones((4, 1))
+    >>> half = Offsets(np.full(1, 0.5), np.full(1, 0.5))
+    >>> moments(X, H, half, weights=np.array([0.0, 1.0])).product
+    array([[0.25]])
     """
-    X, H = X - offsets.visible, H - offsets.hidden
-    weights = np.full(len(X), 1 / len(X), X.dtype) if weights is None else weights
-    weighted = weights[:, None] * H
-    return Moments(weights @ X, weighted.sum(axis=0), np.matmul(X.T, weighted, out=out))
+    total = weights.sum()
+    visible, hidden = weights @ X[:-2], weights @ H[:-2]
+    hidden -= total * offsets.hidden
+    H[:-2] *= weights[:, None]
+    X[-2], H[-2] = visible, -offsets.hidden
+    X[-1], H[-1] = offsets.visible, -hidden
+    product = np.matmul(X.T, H, out=out)
+    return Moments(visible - total * offsets.visible, hidden, product)
 
 
-def difference(positive, negative, offsets):
-    """The gradient: positive minus negative moments, mapped to (W, a, b).
+def phase_weights(n_rows, n_model, dtype=np.float32):
+    """Weights of rows of data followed by states of the model: 1/n_rows, -1/n_model.
+
+    Moments with these weights are those of the positive minus the negative phase.
+
+    Examples
+    --------
+    >>> from skgen.rbm.gradients import phase_weights
+    >>> phase_weights(2, 1)
+    array([ 0.5,  0.5, -1. ], dtype=float32)
+    """
+    model = np.full(n_model, -1 / max(n_model, 1), dtype)
+    return np.append(np.full(n_rows, 1 / n_rows, dtype), model)
+
+
+def uncentred(difference, offsets):
+    """The gradient in (W, a, b) from the difference of the phases' centred moments.
 
     Parameters
     ----------
-    positive, negative : Moments
-        About the same offsets; the memory of ``positive.product`` is reused.
+    difference : Moments
+        Positive minus negative.
     offsets : Offsets
+        Those of the moments.
 
     Returns
     -------
@@ -98,50 +126,15 @@ def difference(positive, negative, offsets):
     Examples
     --------
     >>> import numpy as np
-    >>> from skgen.rbm.gradients import Moments, Offsets, difference
-    >>> data = Moments(np.ones(2), np.ones(1), np.ones((2, 1)))
-    >>> model = Moments(np.zeros(2), np.ones(1), np.zeros((2, 1)))
-    >>> difference(data, model, Offsets(np.zeros(2), np.zeros(1))).visible_bias
-    array([1., 1.])
+    >>> from skgen.rbm.gradients import Moments, Offsets, uncentred
+    >>> difference = Moments(np.ones(2), np.zeros(1), np.ones((2, 1)))
+    >>> uncentred(difference, Offsets(np.zeros(2), np.full(1, 0.5))).visible_bias
+    array([0.5, 0.5])
     """
-    product = np.subtract(positive.product, negative.product, out=positive.product)
+    visible, hidden, product = difference
     return RBMParameters(
-        product,
-        positive.visible - negative.visible - product @ offsets.hidden,
-        positive.hidden - negative.hidden - offsets.visible @ product,
+        product, visible - product @ offsets.hidden, hidden - offsets.visible @ product
     )
-
-
-def persistent_chains(parameters, H, n_steps, rng):
-    """Pairs (x, P(h | x)) of persistent chains after n_steps Gibbs steps, and new H.
-
-    Parameters
-    ----------
-    parameters : RBMParameters
-    H : ndarray of shape (n_chains, N)
-        Hidden states in which the chains were left.
-    n_steps : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    X : ndarray of shape (n_chains, M)
-    probability : ndarray of shape (n_chains, N)
-    H : ndarray of shape (n_chains, N)
-        Hidden states from which to go on.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.gradients import persistent_chains
-    >>> sure = RBMParameters(np.zeros((2, 1)), np.array([50.0, -50.0]), np.zeros(1))
-    >>> persistent_chains(sure, np.zeros((1, 1)), 1, np.random.default_rng(0))[0]
-    array([[1., 0.]])
-    """
-    X = gibbs(parameters, sample_visible(parameters, H, rng), n_steps - 1, rng)
-    probability = hidden_probability(parameters, X)
-    return X, probability, bernoulli(probability, rng)
 
 
 def exact_moments(parameters, offsets):
@@ -178,7 +171,8 @@ def exact_moments(parameters, offsets):
     total = Moments(*(np.zeros_like(array) for array in (*small[1:], small.weights)))
     for start in range(0, weights.size, _STATES_PER_BLOCK):
         block = np.arange(start, min(start + _STATES_PER_BLOCK, weights.size))
-        H = states(block, small.hidden_bias.size).astype(weights.dtype)
+        H = np.zeros((block.size + 2, small.hidden_bias.size), weights.dtype)
+        H[:-2] = states(block, small.hidden_bias.size)
         X = visible_probability(small, H)
         for sum_, part in zip(total, moments(X, H, about, weights[block])):
             sum_ += part
@@ -216,5 +210,8 @@ def log_likelihood_gradient(parameters, X):
     array([0.5, 0.5])
     """
     none = Offsets(*(np.zeros_like(bias) for bias in parameters[1:]))
-    positive = moments(X, hidden_probability(parameters, X), none)
-    return difference(positive, exact_moments(parameters, none), none)
+    weights = phase_weights(len(X), 0, parameters.weights.dtype)
+    X = np.concatenate([X, np.zeros_like(X, shape=(2, X.shape[1]))])
+    positive = moments(X, hidden_probability(parameters, X), none, weights)
+    negative = exact_moments(parameters, none)
+    return uncentred(Moments(*map(np.subtract, positive, negative)), none)

@@ -2,10 +2,8 @@
 
 Annealed importance sampling (AIS) moves particles from a base model whose Z is known to
 the model at hand. The base is an RBM with weights 0 and visible biases a0, so
-log Z_base = sum_i log(1 + exp(a0_i)) + N log 2; the models between are those with
-parameters (1 - beta) (0, a0, 0) + beta (W, a, b):
-
-    f_beta(x) = exp((1 - beta) a0.x + beta a.x) prod_j (1 + exp(beta (b_j + x'W_:j)))
+log Z_base = sum_i log(1 + exp(a0_i)) + N log 2; the models between, with the densities
+f_beta, are those of :mod:`skgen.rbm.tempering`.
 
 Whenever the density under a particle changes from f_old to f_new its log-weight grows
 by log f_new(x) - log f_old(x); then a Gibbs step that leaves f_new invariant moves it.
@@ -28,9 +26,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logsumexp
 
-from skgen.rbm.energy import hidden_input, logistic, softplus_sum, visible_input
+from skgen.rbm.energy import hidden_input, logistic, softplus_sum
 from skgen.rbm.enumeration import log_state_weights, smaller_layer_last
 from skgen.rbm.samplers import bernoulli
+from skgen.rbm.tempering import log_density, tempered_step
 
 _FEWEST_STAGES = 100
 
@@ -215,28 +214,11 @@ def base_particles(parameters, base_bias, n, rng):
     return Particles(X, inputs, density, beta, np.zeros(n))
 
 
-def log_density(parameters, base_bias, X, inputs, beta):
-    """log f_beta(x) for each row, `inputs` being b + x'W and `beta` one per row.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.partition import log_density
-    >>> parameters = RBMParameters(np.zeros((1, 1)), np.ones(1), np.zeros(1))
-    >>> one, zero = np.ones((1, 1)), np.zeros((1, 1))
-    >>> log_density(parameters, np.zeros(1), one, zero, np.array([0.5])) - np.log(2)
-    array([0.5])
-    """
-    linear = (1 - beta) * (X @ base_bias) + beta * (X @ parameters.visible_bias)
-    return linear + softplus_sum(beta[:, None] * inputs)
-
-
 def anneal(parameters, base_bias, particles, beta, rng):
     """Move particles from the density they were at to f_beta of these parameters.
 
-    ``particles.hidden_input`` must be that of `parameters`; ``particles.log_density``
-    that of the density the particles come from.
+    ``particles.hidden_input`` must be that of `parameters`, and is overwritten;
+    ``particles.log_density`` that of the density the particles come from.
 
     Parameters
     ----------
@@ -265,13 +247,7 @@ def anneal(parameters, base_bias, particles, beta, rng):
     log_weight = log_weight - density
     log_weight += log_density(parameters, base_bias, X, inputs, beta)
 
-    column = beta[:, None]
-    H = bernoulli(logistic(column * inputs), rng)
-    log_odds = visible_input(parameters, H)
-    log_odds *= column
-    log_odds += (1 - column) * base_bias
-    X = bernoulli(logistic(log_odds), rng)
-
+    X = tempered_step(parameters, base_bias, inputs, beta[:, None], rng)
     inputs = hidden_input(parameters, X)
     density = log_density(parameters, base_bias, X, inputs, beta)
     return Particles(X, inputs, density, beta, log_weight)

@@ -11,24 +11,27 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skgen.fitting import averaging_share
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import (
+    Moments,
     Offsets,
-    difference,
     exact_moments,
     moments,
-    persistent_chains,
+    phase_weights,
+    uncentred,
 )
 from skgen.rbm.partition import Belt, flattened_base, new_belt, roll
-from skgen.rbm.samplers import bernoulli, sample_hidden
-from skgen.validation import rows_as_float
+from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
+from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
+from skgen.validation import dense_rows
 
 N_PARTICLES = 100
 """Particles of rolling AIS."""
 
 _BELT_BUDGET = 0.12  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
-_AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
+_UPDATES_PER_AVERAGE = 5
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -59,6 +62,8 @@ class TrainingState(NamedTuple):
         Running means of x and P(h | x) over the data.
     chains : ndarray of shape (n_chains, N)
         Hidden states of the persistent chains.
+    ladder : Ladder or None
+        Chains of parallel tempering, once it has been used.
     base_bias : ndarray of shape (M,)
         Of the base model of annealed importance sampling, float32.
     belt : Belt or None
@@ -72,6 +77,7 @@ class TrainingState(NamedTuple):
     average: RBMParameters
     offsets: Offsets
     chains: np.ndarray
+    ladder: Ladder | None
     base_bias: np.ndarray
     belt: Belt | None
     n_updates: int
@@ -118,6 +124,7 @@ def initial_state(marginals, n_components, n_chains, with_belt, rng):
         average=RBMParameters(*(array.copy() for array in start)),
         offsets=Offsets(marginals, np.full(n_components, 0.5, np.float32)),
         chains=sample_hidden(start, X, rng),
+        ladder=None,
         base_bias=base_bias,
         belt=belt,
         n_updates=0,
@@ -161,106 +168,174 @@ def train_epoch(state, X, settings, learning_rates, resample=False):
     rng = state.rng
     rows = rng.permutation(X.shape[0])
     batches = np.split(rows, range(settings.batch_size, rows.size, settings.batch_size))
-    stride = _updates_per_move(settings, len(state.chains))
-    scratch = tuple(np.empty_like(state.parameters.weights) for _ in range(2))
+    n_chains = _chains_per_update(settings, len(state.chains), settings.batch_size)
+    stride = _updates_per_move(settings, n_chains)
+    if settings.negative_phase == "tempered" and state.ladder is None:
+        X_start = sample_visible(state.parameters, state.chains, rng)
+        state = state._replace(ladder=new_ladder(X_start))
+    memory = new_memory(settings.batch_size + n_chains, state.parameters)
+    n_averaged = state.n_updates
     with np.errstate(over="ignore", invalid="ignore"):  # answered by the check below
         for batch, learning_rate in zip(batches, learning_rates, strict=True):
-            X_batch = rows_as_float(X, batch, np.float32)
+            X_batch = memory.X[: batch.size]
+            X_batch[:] = dense_rows(X, batch)
             if resample:
-                X_batch = bernoulli(X_batch, rng)
-            state = update(state, X_batch, settings, learning_rate, scratch)
+                bernoulli(X_batch, rng, out=X_batch)
+            state = update(state, memory, batch.size, settings, learning_rate)
+            if state.n_updates % _UPDATES_PER_AVERAGE == 0:
+                n_averaged = _average(state, memory, settings.averaging, n_averaged)
             if state.belt is not None and state.n_updates % stride == 0:
                 state = state._replace(belt=roll(state.belt, state.average, rng))
+        _average(state, memory, settings.averaging, n_averaged)
         _check_finite(state, learning_rates[0])
         if state.belt is not None and state.n_updates % stride:
             state = state._replace(belt=roll(state.belt, state.average, rng))
+    if state.ladder is not None:
+        state = state._replace(ladder=respaced(state.ladder))
     return state
 
 
-def update(state, X, settings, learning_rate, scratch):
-    """One update: gradient on a batch, step with momentum, running average.
+class Memory(NamedTuple):
+    """Memory that all updates share.
 
-    Parameters
+    Attributes
     ----------
-    state : TrainingState
-    X : ndarray of shape (n_rows, M)
-        float32, 0/1.
-    settings : Settings
-    learning_rate : float
-    scratch : tuple of two ndarray of shape (M, N)
+    X : ndarray of shape (n + 2, M)
+        Rows of data, states of the model, and two rows for ``gradients.moments``.
+    P : ndarray of shape (n + 2, N)
+        P(h | x) of each.
+    weights : ndarray of shape (M, N)
+    """
 
-    Returns
-    -------
-    TrainingState
+    X: np.ndarray
+    P: np.ndarray
+    weights: np.ndarray
+
+
+def new_memory(n, parameters):
+    """Memory for updates with n rows of data and states of the model.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skgen.rbm.training import Settings, initial_state, update
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.training import new_memory
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> new_memory(5, parameters).X.shape
+    (7, 2)
+    """
+    weights = np.empty_like(parameters.weights)
+    n_visible, n_hidden = weights.shape
+    X, P = (np.zeros((n + 2, size), weights.dtype) for size in (n_visible, n_hidden))
+    return Memory(X, P, weights)
+
+
+def update(state, memory, n_rows, settings, learning_rate):
+    """One update: gradient on a batch, step with momentum. In place.
+
+    Parameters
+    ----------
+    state : TrainingState
+    memory : Memory
+        The first `n_rows` of ``memory.X`` are the batch, 0/1.
+    n_rows : int
+    settings : Settings
+    learning_rate : float
+
+    Returns
+    -------
+    TrainingState
+        The average of the parameters has not moved.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.training import Settings, initial_state, new_memory, update
     >>> state = initial_state(np.full(3, 0.5), 2, 5, False, np.random.default_rng(0))
     >>> settings = Settings(4, 0.0, 0.0, 1, "pcd", True, 0.99)
-    >>> scratch = np.empty((3, 2), np.float32), np.empty((3, 2), np.float32)
-    >>> update(state, np.ones((4, 3), np.float32), settings, 0.1, scratch).n_updates
+    >>> memory = new_memory(4 + 5, state.parameters)
+    >>> memory.X[:4] = 1
+    >>> update(state, memory, 4, settings, 0.1).n_updates
     1
     """
-    parameters, offsets, chains, rng = (
-        state.parameters,
-        state.offsets,
-        state.chains,
-        state.rng,
-    )
-    probability = hidden_probability(parameters, X)
-    _follow(offsets.visible, X.mean(axis=0))
-    _follow(offsets.hidden, probability.mean(axis=0))
-    about = offsets
+    n_model = _chains_per_update(settings, len(state.chains), n_rows)
+    n = n_rows + n_model
+    X, P = memory.X[: n + 2], memory.P[: n + 2]
+    state = _draw_from_model(state, X[:n_rows], settings, out=X[n_rows:n])
+    hidden_probability(state.parameters, X[:n], out=P[:n])
+    if settings.negative_phase == "pcd":
+        bernoulli(P[n_rows:n], state.rng, out=state.chains)
+
+    offsets = state.offsets
+    weights = phase_weights(n_rows, n_model)
+    _follow(offsets.visible, weights[:n_rows] @ X[:n_rows])
+    _follow(offsets.hidden, weights[:n_rows] @ P[:n_rows])
     if not settings.centered:
-        about = Offsets(*(np.zeros_like(offset) for offset in offsets))
-
-    positive = moments(X, probability, about, out=scratch[0])
+        offsets = Offsets(*(np.zeros_like(offset) for offset in offsets))
+    difference = moments(X, P, offsets, weights, out=memory.weights)
     if settings.negative_phase == "exact":
-        negative = exact_moments(parameters, about)
-    else:
-        persistent = settings.negative_phase == "pcd"
-        start = chains if persistent else bernoulli(probability, rng)
-        X_model, probability, H = persistent_chains(
-            parameters, start, settings.n_gibbs_steps, rng
-        )
-        chains = H if persistent else chains
-        negative = moments(X_model, probability, about, out=scratch[1])
-    gradient = difference(positive, negative, about)
-    if settings.weight_decay:
-        decay = np.multiply(parameters.weights, settings.weight_decay, out=scratch[1])
-        np.subtract(gradient.weights, decay, out=gradient.weights)
-    _ascend(state, gradient, settings, learning_rate, scratch[1])
-    return state._replace(chains=chains, n_updates=state.n_updates + 1)
+        model = exact_moments(state.parameters, offsets)
+        difference = Moments(*map(np.subtract, difference, model))
+    _ascend(state, uncentred(difference, offsets), settings, learning_rate)
+    return state._replace(n_updates=state.n_updates + 1)
 
 
-def _ascend(state, gradient, settings, learning_rate, memory):
-    """Step along the gradient with momentum; the average follows. All in place."""
-    early_share = _AVERAGED_SHARE / (_AVERAGED_SHARE + state.n_updates)
-    share = np.float32(max(1 - settings.averaging, early_share))
-    memories = (memory, None, None)
-    for value, speed, slope, mean, out in zip(
-        state.parameters, state.velocity, gradient, state.average, memories
-    ):
+def _draw_from_model(state, X_data, settings, out):
+    """Visible states of the negative phase in `out`; the state with its chains."""
+    parameters, rng, n_steps = state.parameters, state.rng, settings.n_gibbs_steps
+    if settings.negative_phase == "exact":
+        return state
+    if settings.negative_phase == "tempered":
+        ladder = state.ladder
+        for _ in range(n_steps):
+            ladder = sweep(ladder, parameters, state.base_bias, rng)
+        out[:] = ladder.X[-1]
+        return state._replace(ladder=ladder)
+    H = state.chains
+    if settings.negative_phase == "cd":
+        H = sample_hidden(parameters, X_data, rng)
+    sample_visible(parameters, H, rng, out=out)
+    if n_steps > 1:
+        out[:] = gibbs(parameters, out, n_steps - 1, rng)
+    return state
+
+
+def _ascend(state, gradient, settings, learning_rate):
+    """Step along the gradient with momentum and decay. All in place."""
+    for value, speed, slope in zip(state.parameters, state.velocity, gradient):
         slope *= np.float32(learning_rate)
         if settings.momentum:
             speed *= settings.momentum
             speed += slope
             slope = speed
+        if settings.weight_decay and value is state.parameters.weights:
+            # at the rate to which momentum brings a steady gradient
+            rate = learning_rate / (1 - settings.momentum)
+            value *= np.float32(1 - rate * settings.weight_decay)
         value += slope
-        if settings.averaging:
+
+
+def _average(state, memory, decay, n_averaged):
+    """Move the average, last moved after n_averaged updates; the number there are."""
+    if n_averaged < state.n_updates:
+        share = averaging_share(decay, state.n_updates - n_averaged, n_averaged)
+        outs = (memory.weights, None, None)
+        for value, mean, out in zip(state.parameters, state.average, outs):
             step = np.subtract(value, mean, out=out)
-            step *= share
+            step *= np.float32(share)
             mean += step
-        else:
-            mean[:] = value
+    return state.n_updates
 
 
 def _follow(mean, value):
     mean += np.float32(_OFFSET_RATE) * (value - mean)
     # below 1e-6 it would decay into denormals, which slow a product tenfold
     np.maximum(mean, np.float32(1e-6), out=mean)
+
+
+def _chains_per_update(settings, n_chains, n_rows):
+    """States of the model in an update with n_rows rows of data."""
+    return {"cd": n_rows, "exact": 0}.get(settings.negative_phase, n_chains)
 
 
 def _updates_per_move(settings, n_chains):
@@ -270,9 +345,9 @@ def _updates_per_move(settings, n_chains):
     chain and two for each of its Gibbs steps; a move takes three for each particle and
     about as long as a fourth for its logarithms.
     """
-    per_chain = 1 + 2 * settings.n_gibbs_steps
-    n_chains = settings.batch_size if settings.negative_phase == "cd" else n_chains
-    per_update = 2 * settings.batch_size + per_chain * n_chains
+    if settings.negative_phase == "tempered":
+        n_chains *= N_TEMPERATURES
+    per_update = 2 * settings.batch_size + (1 + 2 * settings.n_gibbs_steps) * n_chains
     return math.ceil(4 * N_PARTICLES / (_BELT_BUDGET * per_update))
 
 

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from skgen.fitting import averaging_share
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
 from skgen.vae.networks import Autoencoder
 from skgen.validation import row_blocks, rows_as_float
 
 _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
-_AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
 # as far and is remembered ten times as long: training was seen to be lost to it
 _ADAM_BETAS = (0.9, 0.99)
@@ -272,9 +272,7 @@ def _loss(model, X, settings, kl_weight, generator):
 @torch.no_grad()
 def _follow(state, averaging, n_updates):
     """Move the average towards the iterate, by as much as n_updates single ones."""
-    window = n_updates * _AVERAGED_SHARE
-    early_share = window / (window + state.n_updates)
-    share = max(1 - averaging**n_updates, early_share) if averaging else 1.0
+    share = averaging_share(averaging, n_updates, state.n_updates - n_updates)
     for mean, value in zip(state.average.parameters(), state.model.parameters()):
         mean.lerp_(value, share)
     for mean, value in zip(state.average.buffers(), state.model.buffers()):

@@ -5,10 +5,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
+from skgen.fitting import averaging_share
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import log_likelihood_gradient
-from skgen.rbm.training import Settings, initial_state, train_epoch, update
-from tests.rbm.reference import BruteForce
+from skgen.rbm.training import (
+    Settings,
+    initial_state,
+    new_memory,
+    train_epoch,
+    update,
+)
+from tests.rbm.reference import BruteForce, p_value
 
 PLAIN = Settings(
     batch_size=8,
@@ -31,8 +38,11 @@ def new_state(X, with_belt=False, seed=0):
     return initial_state(marginals, 3, 5, with_belt, np.random.default_rng(seed))
 
 
-def scratch(state):
-    return tuple(np.empty_like(state.parameters.weights) for _ in range(2))
+def updated(state, rows, settings, learning_rate):
+    """The state after an update with these rows as the batch."""
+    memory = new_memory(2 * len(rows) + len(state.chains), state.parameters)
+    memory.X[: len(rows)] = rows
+    return update(state, memory, len(rows), settings, learning_rate)
 
 
 def test_starts_as_the_product_of_the_marginals(X):
@@ -46,12 +56,10 @@ def test_plain_update_is_gradient_ascent(X):
     state = new_state(X)
     before = copy.deepcopy(state.parameters)
     rows = X.astype(np.float32)
-    state = update(state, rows, PLAIN, 0.1, scratch(state))
+    state = updated(state, rows, PLAIN, 0.1)
     gradient = log_likelihood_gradient(before, rows)
     for new, old, slope in zip(state.parameters, before, gradient):
         assert_allclose(new, old + 0.1 * slope, atol=1e-6)
-    for mean, value in zip(state.average, state.parameters):
-        assert_array_equal(mean, value)
 
 
 def test_momentum_and_decay(X):
@@ -60,23 +68,35 @@ def test_momentum_and_decay(X):
     expected = state.parameters.weights.astype(float)
     velocity = 0
     for _ in range(3):
-        slope = log_likelihood_gradient(state.parameters, rows).weights - 0.5 * expected
-        state = update(state, rows, settings, 0.1, scratch(state))
-        velocity = 0.9 * velocity + 0.1 * slope
-        expected = expected + velocity
+        slope = log_likelihood_gradient(state.parameters, rows).weights
+        state = updated(state, rows, settings, 0.01)
+        velocity = 0.9 * velocity + 0.01 * slope
+        # a steady gradient would move the weights by velocity = 0.01 / (1 - 0.9) of it
+        expected = expected * (1 - 0.1 * 0.5) + velocity
         assert_allclose(state.parameters.weights, expected, atol=1e-6)
 
 
-def test_average_early_and_late(X):
-    """The share of the newest iterate is 10 / (10 + t), later 1 - averaging."""
-    settings = PLAIN._replace(averaging=0.5)
-    state, rows = new_state(X), X.astype(np.float32)
-    expected = 0
-    for t in range(15):
-        state = update(state, rows, settings, 0.1, scratch(state))
-        share = max(0.5, 10 / (10 + t))
-        expected = (1 - share) * expected + share * state.parameters.weights
-        assert_allclose(state.average.weights, expected, atol=1e-6)
+def test_average_follows_every_few_updates_and_at_the_end(X, monkeypatch):
+    """An epoch of seven updates moves it twice, by as much as five and two of them."""
+    state = new_state(X)
+    iterates = []
+
+    def recorded(*arguments):
+        result = update(*arguments)
+        iterates.append(result.parameters.weights.copy())
+        return result
+
+    monkeypatch.setattr("skgen.rbm.training.update", recorded)
+    settings = PLAIN._replace(batch_size=1, averaging=0.5)
+    state = train_epoch(state, X[:7], settings, np.full(7, 0.1))
+    assert len(iterates) == 7
+    first = averaging_share(0.5, 5, 0) * (iterates[4] - new_state(X).average.weights)
+    expected = new_state(X).average.weights + first
+    expected = expected + averaging_share(0.5, 2, 5) * (iterates[6] - expected)
+    assert_allclose(state.average.weights, expected, atol=1e-6)
+
+    state = train_epoch(state, X[:7], settings._replace(averaging=0), np.full(7, 0.1))
+    assert_allclose(state.average.weights, state.parameters.weights, atol=1e-6)
 
 
 def test_persistent_chains_persist_and_cd_starts_at_the_data(X):
@@ -85,7 +105,7 @@ def test_persistent_chains_persist_and_cd_starts_at_the_data(X):
         state = new_state(X)
         before = state.chains.copy()
         settings = PLAIN._replace(negative_phase=negative_phase)
-        state = update(state, rows, settings, 0.1, scratch(state))
+        state = updated(state, rows, settings, 0.1)
         assert np.array_equal(state.chains, before) == (negative_phase == "cd")
 
 
@@ -106,16 +126,39 @@ def test_cd_is_the_expected_difference_after_k_steps(parameters, n_gibbs_steps):
     )
     settings = PLAIN._replace(negative_phase="cd", n_gibbs_steps=n_gibbs_steps)
     rows = np.repeat(row, n, axis=0).astype(np.float32)
-    state = update(state, rows, settings, 1.0, scratch(state))
+    state = updated(state, rows, settings, 1.0)
     moved = state.parameters.weights - parameters.weights
     assert np.all(np.abs(moved - expected) < 4.5 * np.sqrt(variance / n) + 1e-5)
+
+
+@pytest.mark.parametrize("n_gibbs_steps", [1, 3])
+def test_persistent_chains_make_their_steps(parameters, brute_force, n_gibbs_steps):
+    """The model's states of an update that starts all chains in one hidden state."""
+    n = 20_000
+    state = initial_state(np.full(5, 0.5), 4, 1, False, np.random.default_rng(8))
+    state = state._replace(
+        parameters=parameters.astype(np.float32),
+        chains=np.tile(brute_force.H[3].astype(np.float32), (n, 1)),
+    )
+    memory = new_memory(1 + n, state.parameters)
+    memory.X[0] = 0
+    settings = PLAIN._replace(negative_phase="pcd", n_gibbs_steps=n_gibbs_steps)
+    state = update(state, memory, 1, settings, 1e-9)
+    to_hidden = brute_force.hidden_given_visible
+    to_visible = brute_force.visible_given_hidden
+    after = to_visible[:, 3]
+    for _ in range(n_gibbs_steps - 1):
+        after = to_visible @ (to_hidden.T @ after)
+    # the memory still holds the states
+    assert p_value(memory.X[1:-2], after) > 1e-3
+    assert p_value(state.chains, to_hidden.T @ after) > 1e-3
 
 
 def test_offsets_never_decay_to_denormals():
     X = np.zeros((8, 6), dtype=np.uint8)
     state = new_state(X)
     for _ in range(300):
-        state = update(state, X.astype(np.float32), PLAIN, 0.01, scratch(state))
+        state = updated(state, X.astype(np.float32), PLAIN, 0.01)
     assert state.offsets.visible.min() >= np.float32(1e-6)
 
 
