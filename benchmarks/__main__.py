@@ -9,7 +9,7 @@ MODULES = {
     "rbm-defaults": "benchmarks.rbm_defaults",
     "rbm-likelihood": "benchmarks.rbm_likelihood",
     "rbm-partition": "benchmarks.rbm_partition",
-    "rbm-rolling-cost": "benchmarks.rbm_rolling_cost",
+    "rbm-speed": "benchmarks.rbm_speed",
     "vae-likelihood": "benchmarks.vae_likelihood",
     "vae-speed": "benchmarks.vae_speed",
 }

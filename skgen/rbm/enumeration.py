@@ -10,8 +10,11 @@ import numpy as np
 
 from skgen.rbm.energy import softplus_sum
 
-MAX_UNITS = 20
-"""Largest layer that is enumerated: 2^20 states, a few seconds at 784 other units."""
+MAX_UNITS = 25
+"""Largest layer that is enumerated: 2^25 states, a minute or two at 784 other units."""
+
+MAX_UNITS_UNASKED = 20
+"""The same where nobody has asked for it: a few seconds at 784 other units."""
 
 _MAX_EXPONENT = 700.0  # float64 overflows at exp(709)
 _LOW_UNITS = 7  # 2^7 states of 1,000 units fit a core's cache
@@ -88,11 +91,6 @@ def states(indices, n_units):
 def log_state_weights(parameters):
     """log f(h) of all 2^N hidden states, in the order of :func:`states`.
 
-    The states of the low units form a block; each state of the high units shifts the
-    inputs of the block, so the exponentials are computed once and only multiplied:
-    1 + exp(low + high) = 1 + exp(low) exp(high). As many factors are multiplied before
-    a logarithm as the largest possible input allows without overflow.
-
     Parameters
     ----------
     parameters : RBMParameters
@@ -101,7 +99,7 @@ def log_state_weights(parameters):
     Returns
     -------
     ndarray of shape (2^N,)
-        Nats, float64. The working memory is that of a few blocks of 2^7 states.
+        Nats, float64.
 
     Examples
     --------
@@ -111,6 +109,26 @@ def log_state_weights(parameters):
     >>> parameters = RBMParameters(np.zeros((3, 1)), np.zeros(3), np.zeros(1))
     >>> np.exp(log_state_weights(parameters))
     array([8., 8.])
+    """
+    return np.concatenate(list(blocks_of_log_state_weights(parameters)))
+
+
+def blocks_of_log_state_weights(parameters):
+    """The values of :func:`log_state_weights` in blocks of at most 2^7 states.
+
+    The states of the low units form a block; each state of the high units shifts the
+    inputs of the block, so the exponentials are computed once and only multiplied:
+    1 + exp(low + high) = 1 + exp(low) exp(high). As many factors are multiplied before
+    a logarithm as the largest possible input allows without overflow.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.enumeration import blocks_of_log_state_weights
+    >>> parameters = RBMParameters(np.zeros((3, 9)), np.zeros(3), np.zeros(9))
+    >>> [len(block) for block in blocks_of_log_state_weights(parameters)]
+    [128, 128, 128, 128]
     """
     weights, visible_bias, hidden_bias = parameters.astype(np.float64)
     n_visible, n_hidden = weights.shape
@@ -125,16 +143,14 @@ def log_state_weights(parameters):
     exp_low = np.exp(low) if factors_per_log else None
     factors = np.empty_like(low)
 
-    result = np.empty((2 ** (n_hidden - n_low), 2**n_low))
-    for index, block in enumerate(result):
+    for index in range(2 ** (n_hidden - n_low)):
         high_state = states([index], n_hidden - n_low)[0]
         high = visible_bias + weights[:, n_low:] @ high_state
         if factors_per_log:
             np.multiply(exp_low, np.exp(high), out=factors)
             np.add(factors, 1, out=factors)
             products = np.multiply.reduceat(factors, groups, axis=1)
-            block[:] = np.log(products).sum(axis=1)
+            block = np.log(products).sum(axis=1)
         else:
-            block[:] = softplus_sum(low + high)
-        block += low_bias + hidden_bias[n_low:] @ high_state
-    return result.ravel()
+            block = softplus_sum(low + high)
+        yield block + low_bias + hidden_bias[n_low:] @ high_state

@@ -26,11 +26,12 @@ _TRUSTED_STD = 0.2  # nats of standard error of rolling AIS
 
 
 class Scores(NamedTuple):
-    """The learning curve's mean log-likelihoods and the standard error they share."""
+    """Mean log-likelihoods of the learning curve, their shared error, and mixing."""
 
     train_log_likelihood: float
     validation_log_likelihood: float
     log_partition_std: float
+    swap_rate: float
 
 
 class BinaryRBM(FittedRBM):
@@ -67,9 +68,11 @@ class BinaryRBM(FittedRBM):
         a chain at each row instead.
     n_gibbs_steps : int, default=1
         Gibbs steps per update.
-    negative_phase : {"pcd", "cd", "exact"}, default="pcd"
+    negative_phase : {"pcd", "cd", "tempered", "exact"}, default="pcd"
         Where the model's side of the gradient comes from: persistent chains, chains
-        from the data, or enumeration (one of the layers with at most 20 units).
+        from the data, parallel tempering (each persistent chain at ten temperatures,
+        for data in clusters that a Gibbs chain does not leave), or enumeration (one of
+        the layers with at most 25 units).
     centered : bool, default=True
         Use the centred gradient, with the mean of each unit as its offset.
     averaging : float, default=0.999
@@ -123,7 +126,8 @@ class BinaryRBM(FittedRBM):
     history_ : numpy.recarray of shape (n_iter_,)
         The learning curve: epoch, seconds, train_log_likelihood (of at most 1,000
         training rows), validation_log_likelihood (nan without held-out rows) and
-        log_partition_std, means in nats.
+        log_partition_std, means in nats; swap_rate, the lowest acceptance of swaps
+        between neighbouring temperatures (nan unless tempered).
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
@@ -168,7 +172,7 @@ class BinaryRBM(FittedRBM):
         ],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "negative_phase": [StrOptions({"pcd", "cd", "exact"})],
+        "negative_phase": [StrOptions({"pcd", "cd", "tempered", "exact"})],
         "centered": ["boolean"],
         "averaging": [Interval(Real, 0, 1, closed="left")],
         "binarize": [
@@ -275,7 +279,8 @@ class BinaryRBM(FittedRBM):
             np.nan if rows is None else self._score(state.average, rows, estimate)
             for rows in (X, X_val)
         )
-        scores = Scores(train_score, validation_score, estimate.std_error)
+        swaps = np.nan if state.ladder is None else state.ladder.swap_rates.min()
+        scores = Scores(train_score, validation_score, estimate.std_error, swaps)
         return scores, validation_score - 2 * estimate.std_error
 
     def _score(self, parameters, X, log_partition):
@@ -299,7 +304,7 @@ class BinaryRBM(FittedRBM):
         estimate, particles = self._running_log_partition(state)
         method = self.partition_method
         if method == "auto" and estimate.method == "rolling" and course.whole:
-            if min(state.average.weights.shape) <= enumeration.MAX_UNITS:
+            if min(state.average.weights.shape) <= enumeration.MAX_UNITS_UNASKED:
                 method = "exact"
             elif estimate.std_error > _TRUSTED_STD:
                 method = "ais"

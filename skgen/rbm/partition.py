@@ -27,7 +27,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from skgen.rbm.energy import hidden_input, logistic, softplus_sum
-from skgen.rbm.enumeration import log_state_weights, smaller_layer_last
+from skgen.rbm.enumeration import blocks_of_log_state_weights, smaller_layer_last
 from skgen.rbm.samplers import bernoulli
 from skgen.rbm.tempering import log_density, tempered_step
 
@@ -47,7 +47,7 @@ class LogPartition(NamedTuple):
         How many equal weights would be as informative; infinite when exact. Below ten,
         or a twentieth of the particles, `std_error` itself is not to be trusted.
     method : str
-        "exact", "ais" or "rolling".
+        "exact", "ais", "reverse_ais" or "rolling".
     """
 
     value: float
@@ -106,8 +106,8 @@ def exact_log_partition(parameters):
     8
     """
     small, _ = smaller_layer_last(parameters)
-    value = float(logsumexp(log_state_weights(small)))
-    return LogPartition(value, 0.0, np.inf, "exact")
+    blocks = [logsumexp(block) for block in blocks_of_log_state_weights(small)]
+    return LogPartition(float(logsumexp(blocks)), 0.0, np.inf, "exact")
 
 
 def annealed_log_partition(parameters, base_bias, n_chains, n_temperatures, rng):
@@ -147,6 +147,56 @@ def annealed_log_partition(parameters, base_bias, n_chains, n_temperatures, rng)
         beta = np.full(n_chains, annealing_schedule(fraction), dtype)
         particles = anneal(parameters, base_bias, particles, beta, rng)
     return summarize(particles, base_bias, "ais"), particles
+
+
+def reverse_annealed_log_partition(parameters, base_bias, X, n_temperatures, rng):
+    """log Z by annealing draws from the model back to the base model.
+
+    The mean weight estimates Z_base / Z without bias, so the estimate of log Z is too
+    large on average where that of :func:`annealed_log_partition` is too small: between
+    the two lies log Z, if X are draws from the model.
+
+    Parameters
+    ----------
+    parameters : RBMParameters
+    base_bias : ndarray of shape (M,)
+        a0, as :func:`flattened_base` makes it.
+    X : ndarray of shape (n, M)
+        Where the particles start.
+    n_temperatures : int
+        Steps of :func:`annealing_schedule`, from its end to its beginning.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    LogPartition
+
+    References
+    ----------
+    Burda, Y., Grosse, R. and Salakhutdinov, R. Accurate and conservative estimates of
+    MRF log-likelihood using reverse annealing. AISTATS 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.partition import reverse_annealed_log_partition
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> X, rng = np.zeros((10, 2)), np.random.default_rng(0)
+    >>> estimate = reverse_annealed_log_partition(parameters, np.zeros(2), X, 10, rng)
+    >>> print(round(np.exp(estimate.value)))
+    8
+    """
+    dtype = parameters.weights.dtype
+    inputs, beta = hidden_input(parameters, X), np.ones(len(X), dtype)
+    density = log_density(parameters, base_bias, X, inputs, beta)
+    particles = Particles(X, inputs, density, beta, np.zeros(len(X)))
+    for fraction in np.linspace(1, 0, n_temperatures + 1)[1:]:
+        beta = np.full(len(X), annealing_schedule(fraction), dtype)
+        particles = anneal(parameters, base_bias, particles, beta, rng)
+    gain, std_error, size = _log_mean_weight(particles)
+    value = _log_base(particles, base_bias) - gain
+    return LogPartition(value, std_error, size, "reverse_ais")
 
 
 def flattened_base(marginals):
@@ -270,14 +320,26 @@ def summarize(particles, base_bias, method):
     >>> print(round(np.exp(summarize(particles, np.zeros(2), "ais").value)))
     8
     """
-    n, n_hidden = particles.hidden_input.shape
+    gain, std_error, size = _log_mean_weight(particles)
+    value = _log_base(particles, base_bias) + gain
+    return LogPartition(value, std_error, size, method)
+
+
+def _log_base(particles, base_bias):
+    """log Z of the base model."""
+    n_hidden = particles.hidden_input.shape[1]
+    return float(softplus_sum(base_bias) + n_hidden * np.log(2))
+
+
+def _log_mean_weight(particles):
+    """log mean w, its standard error and the effective sample size."""
+    n = particles.log_weight.size
     weight = np.exp(particles.log_weight - particles.log_weight.max())
     size = float(weight.sum() ** 2 / (weight**2).sum())
     # one weight says nothing of its own error
     relative_variance = (n / size - 1) / (n - 1) if n > 1 else np.inf
-    log_base = np.logaddexp(0, base_bias).sum(dtype=np.float64) + n_hidden * np.log(2)
-    value = float(log_base + logsumexp(particles.log_weight) - np.log(n))
-    return LogPartition(value, float(np.sqrt(relative_variance)), size, method)
+    value = float(logsumexp(particles.log_weight) - np.log(n))
+    return value, float(np.sqrt(relative_variance)), size
 
 
 def resample(particles, n_samples, rng):

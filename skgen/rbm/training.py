@@ -29,7 +29,7 @@ from skgen.validation import dense_rows
 N_PARTICLES = 100
 """Particles of rolling AIS."""
 
-_BELT_BUDGET = 0.12  # of the arithmetic of training
+_BELT_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
 _UPDATES_PER_AVERAGE = 5
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
@@ -174,7 +174,7 @@ def train_epoch(state, X, settings, learning_rates, resample=False):
         X_start = sample_visible(state.parameters, state.chains, rng)
         state = state._replace(ladder=new_ladder(X_start))
     memory = new_memory(settings.batch_size + n_chains, state.parameters)
-    n_averaged = state.n_updates
+    n_averaged = n_rolled = state.n_updates
     with np.errstate(over="ignore", invalid="ignore"):  # answered by the check below
         for batch, learning_rate in zip(batches, learning_rates, strict=True):
             X_batch = memory.X[: batch.size]
@@ -184,12 +184,12 @@ def train_epoch(state, X, settings, learning_rates, resample=False):
             state = update(state, memory, batch.size, settings, learning_rate)
             if state.n_updates % _UPDATES_PER_AVERAGE == 0:
                 n_averaged = _average(state, memory, settings.averaging, n_averaged)
-            if state.belt is not None and state.n_updates % stride == 0:
-                state = state._replace(belt=roll(state.belt, state.average, rng))
+            if state.n_updates - n_rolled >= min(stride, 1 + state.n_updates // 50):
+                state, n_rolled = _rolled(state), state.n_updates
         _average(state, memory, settings.averaging, n_averaged)
         _check_finite(state, learning_rates[0])
-        if state.belt is not None and state.n_updates % stride:
-            state = state._replace(belt=roll(state.belt, state.average, rng))
+        if n_rolled < state.n_updates:
+            state = _rolled(state)
     if state.ladder is not None:
         state = state._replace(ladder=respaced(state.ladder))
     return state
@@ -327,6 +327,12 @@ def _average(state, memory, decay, n_averaged):
     return state.n_updates
 
 
+def _rolled(state):
+    if state.belt is None:
+        return state
+    return state._replace(belt=roll(state.belt, state.average, state.rng))
+
+
 def _follow(mean, value):
     mean += np.float32(_OFFSET_RATE) * (value - mean)
     # below 1e-6 it would decay into denormals, which slow a product tenfold
@@ -340,6 +346,8 @@ def _chains_per_update(settings, n_chains, n_rows):
 
 def _updates_per_move(settings, n_chains):
     """Updates between moves of the belt that keep it within its budget.
+
+    At first, when the model changes most, it moves more often than that.
 
     In products with W per row, an update takes two for each row of data, one for each
     chain and two for each of its Gibbs steps; a move takes three for each particle and

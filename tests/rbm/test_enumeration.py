@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -37,11 +39,23 @@ def test_weights_of_all_states(n_hidden, scale):
 
 
 def test_limit_is_named():
-    parameters = random_model(30, 21, 1.0)
+    parameters = random_model(30, 26, 1.0)
     with pytest.raises(
-        ValueError, match=r"limited to 20 units, got 30 features and 21"
+        ValueError, match=r"limited to 25 units, got 30 features and 26"
     ):
         exact_log_partition(parameters)
+
+
+def test_many_blocks_of_states_are_never_held_at_once():
+    """21 units: 2^21 weights would be 17 MB, a block has 1 kB."""
+    parameters = random_model(21, 21, 0.0)._replace(hidden_bias=np.linspace(-2, 2, 21))
+    tracemalloc.start()
+    value = exact_log_partition(parameters).value
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = np.logaddexp(0, parameters.hidden_bias).sum() + 21 * np.log(2)
+    assert_allclose(value, expected)
+    assert peak < 2_000_000
 
 
 def test_the_smaller_layer_is_enumerated():

@@ -174,6 +174,7 @@ def test_learning_curve(capsys):
         "train_log_likelihood",
         "validation_log_likelihood",
         "log_partition_std",
+        "swap_rate",
     )
     assert_array_equal(rbm.history_.epoch, np.arange(1, 6))
     assert rbm.n_iter_ == 5
@@ -469,6 +470,54 @@ def test_random_state(binary_digits):
     assert not np.array_equal(unseeded.sample(5), unseeded.sample(5))
 
 
+def two_clusters(rng):
+    """Rows near all ones, 70 % of them, and near all zeros."""
+    first = rng.random((1000, 1)) < 0.7
+    return (first ^ (rng.random((1000, 30)) < 0.05)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tempering_gets_the_masses_of_far_clusters_right(seed):
+    """Which a Gibbs chain does not cross; the masses of the models are exact draws."""
+    X = two_clusters(np.random.default_rng(seed))
+    mass, score = {}, {}
+    for negative_phase in ("pcd", "tempered"):
+        rbm = BinaryRBM(4, negative_phase=negative_phase, max_iter=30, random_state=0)
+        sample = rbm.fit(X).sample(20_000, random_state=0)
+        mass[negative_phase] = (sample.mean(axis=1) > 0.5).mean()
+        score[negative_phase] = rbm.score(X)
+    observed = (X.mean(axis=1) > 0.5).mean()
+    error = np.sqrt(observed * (1 - observed) / len(X))
+    assert abs(mass["tempered"] - observed) < 4 * error
+    assert abs(mass["pcd"] - observed) > 10 * error
+    assert score["tempered"] > score["pcd"] + 1
+    assert rbm.history_.swap_rate[-1] > 0.4
+
+
+def test_swap_rate_is_that_of_tempering_only(binary_digits):
+    rbm = BinaryRBM(14, max_iter=1, random_state=0).fit(binary_digits)
+    assert np.isnan(rbm.history_.swap_rate[-1])
+    rbm.set_params(negative_phase="tempered", warm_start=True).fit(binary_digits)
+    assert 0 < rbm.history_.swap_rate[-1] < 1
+    rbm.set_params(negative_phase="pcd").fit(binary_digits)
+    assert rbm.n_iter_ == 3
+
+
+def test_forward_and_reverse_ais_agree(binary_digits):
+    rbm = BinaryRBM(24, max_iter=10, random_state=0).fit(binary_digits)
+    for negative_phase in ("pcd", "tempered"):
+        rbm.set_params(negative_phase=negative_phase, warm_start=True)
+        rbm.fit(binary_digits)
+        forward, reverse = (
+            rbm.estimate_log_partition(method, random_state=0)
+            for method in ("ais", "reverse_ais")
+        )
+        assert (forward.method, reverse.method) == ("ais", "reverse_ais")
+        error = np.hypot(forward.std_error, reverse.std_error)
+        assert error < 0.2
+        assert abs(forward.value - reverse.value) < 4 * error
+
+
 def test_global_random_state_is_left_as_found(binary_digits):
     before = np.random.get_state()
     rbm = BinaryRBM(30, max_iter=1, early_stopping=True).fit(binary_digits)
@@ -485,7 +534,7 @@ def test_samples_from_the_belt_are_draws_from_the_model(binary_digits, monkeypat
     rbm = BinaryRBM(16, max_iter=20, partition_method="rolling", random_state=0)
     rbm.fit(binary_digits)
     exact = rbm.sample(4000, random_state=0)
-    monkeypatch.setattr("skgen.rbm.enumeration.MAX_UNITS", 0)
+    monkeypatch.setattr("skgen.rbm.enumeration.MAX_UNITS_UNASKED", 0)
     drawn = rbm.sample(4000, random_state=1, n_gibbs_steps=500)
 
     def pairs(X):

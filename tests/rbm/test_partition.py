@@ -58,6 +58,46 @@ def test_ais_weights_are_unbiased_however_few_the_steps(model):
     assert estimate.effective_sample_size < 100_000
 
 
+def test_reverse_ais_stays_within_its_standard_error(model):
+    parameters, base_bias = model
+    exact = partition.exact_log_partition(parameters).value
+    errors = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X = exact_samples(parameters, 100, rng)
+        estimate = partition.reverse_annealed_log_partition(
+            parameters, base_bias, X, 200, rng
+        )
+        assert 0 < estimate.std_error < 0.2
+        errors.append((estimate.value - exact) / estimate.std_error)
+    assert abs(np.mean(errors)) < 3 / np.sqrt(30)
+    assert 0.6 < np.sqrt(np.mean(np.square(errors))) < 1.5
+
+
+def test_log_z_lies_between_crude_forward_and_reverse_estimates(model):
+    """With single particles in five steps: Jensen's inequality, on average."""
+    parameters, _ = model
+    exact = partition.exact_log_partition(parameters).value
+    base_bias = np.zeros(10)
+    rng = np.random.default_rng(6)
+    _, particles = partition.annealed_log_partition(
+        parameters, base_bias, 2000, 5, rng
+    )
+    log_base = 10 * np.log(2) + 8 * np.log(2)
+    forward = log_base + particles.log_weight
+    X = exact_samples(parameters, 2000, rng)
+    reverse = np.array(
+        [
+            partition.reverse_annealed_log_partition(
+                parameters, base_bias, x[None], 5, rng
+            ).value
+            for x in X[:500]
+        ]
+    )
+    assert forward.mean() + 4 * forward.std() / np.sqrt(2000) < exact
+    assert reverse.mean() - 4 * reverse.std() / np.sqrt(500) > exact
+
+
 def test_weighted_particles_are_draws_from_the_model(model):
     parameters, base_bias = model
     rng = np.random.default_rng(2)

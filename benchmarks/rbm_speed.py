@@ -1,0 +1,198 @@
+"""Time of BinaryRBM against its five matrix products, BernoulliRBM and rbms.
+
+784 x 500, in one interleaved run: an epoch of persistent contrastive divergence with
+the same batches and as many chains, ``transform``, ``score_samples`` and Gibbs
+sampling. The products are those of an update and nothing else, into memory that is
+there. Our epoch is ``train_epoch``, with rolling AIS and without. rbms
+(https://github.com/DsysDML/rbms) trains as its own loop does, without its files. Then
+how the time of ``fit`` and its memory grow. What is not installed is left out.
+"""
+
+import importlib.util
+import multiprocessing
+import resource
+import time
+
+import numpy as np
+from sklearn.neural_network import BernoulliRBM
+
+from benchmarks.common import binary_data, interleaved_seconds
+from skgen import BinaryRBM
+from skgen.rbm.training import Settings, initial_state, train_epoch
+
+N_HIDDEN = 500
+
+
+def run(path, quick):
+    if path is None:
+        name, X = "random", np.random.default_rng(0).random((60_000, 784)) < 0.13
+        X = X.astype(np.uint8)
+    else:
+        name, X, _ = binary_data(path)
+    X = X[: 2000 if quick else 10_000]
+    n_rounds = 3 if quick else 15
+    rows = []
+    for batch_size in (100, 500):
+        rows += compared(
+            f"{name}: epoch, batch {batch_size}", epochs(X, batch_size), n_rounds
+        )
+    for what, functions in after_fit(X[:2000]).items():
+        rows += compared(f"{name}: {what}", functions, n_rounds)
+    return rows + growth(quick)
+
+
+def compared(what, functions, n_rounds):
+    """Median seconds, and the median over rounds of the ratio of ours to the others."""
+    seconds = interleaved_seconds(functions.values(), n_rounds)
+    ratios = np.median(seconds[:, :1] / seconds, axis=0)
+    return [
+        {
+            "what": what,
+            "who": who,
+            "seconds": round(float(median), 4),
+            "ours / theirs": round(float(ratio), 2),
+        }
+        for who, median, ratio in zip(functions, np.median(seconds, axis=0), ratios)
+    ]
+
+
+def epochs(X, batch_size):
+    """Functions that each train for an epoch, or do its matrix products."""
+    settings = Settings(batch_size, 0.0, 1e-4, 1, "pcd", True, 0.999)
+    n_updates = len(X) // batch_size
+    rates = np.full(n_updates, 0.05)
+    marginals = (X.sum(axis=0) + 1) / (len(X) + 2)
+    with_belt, without = (
+        initial_state(marginals, N_HIDDEN, batch_size, belt, np.random.default_rng(0))
+        for belt in (True, False)
+    )
+    functions = {
+        "ours with rolling AIS": lambda: train_epoch(with_belt, X, settings, rates),
+        "ours without": lambda: train_epoch(without, X, settings, rates),
+        "the five products": products(X.shape[1], batch_size, n_updates),
+    }
+    for dtype in ("float32", "float64"):
+        functions[f"BernoulliRBM {dtype}"] = bernoulli_rbm(X.astype(dtype), batch_size)
+    if importlib.util.find_spec("rbms"):
+        functions["rbms"] = rbms_epoch(X, batch_size)
+    return functions
+
+
+def products(n_visible, batch_size, n_updates):
+    rng = np.random.default_rng(0)
+    shapes = ((batch_size, n_visible), (batch_size, N_HIDDEN), (n_visible, N_HIDDEN))
+    X, H, W = (rng.random(shape, dtype=np.float32) for shape in shapes)
+    X_out, H_out, W_out = np.empty_like(X), np.empty_like(H), np.empty_like(W)
+
+    def epoch():
+        for _ in range(n_updates):
+            np.matmul(X, W, out=H_out)
+            np.matmul(H, W.T, out=X_out)
+            np.matmul(X, W, out=H_out)
+            np.matmul(X.T, H, out=W_out)
+            np.matmul(X.T, H, out=W_out)
+
+    return epoch
+
+
+def bernoulli_rbm(X, batch_size):
+    rbm = BernoulliRBM(N_HIDDEN, batch_size=batch_size, n_iter=1, random_state=0)
+    return lambda: rbm.fit(X)
+
+
+def rbms_epoch(X, batch_size):
+    """The loop of rbms.training.pcd.train, without its files."""
+    import torch
+    from rbms.bernoulli_bernoulli.classes import BBRBM
+    from rbms.bernoulli_bernoulli.implement import _init_parameters
+    from rbms.training.pcd import fit_batch_pcd
+
+    data = torch.from_numpy(X).float()
+    visible, hidden, weights = _init_parameters(N_HIDDEN, data, "cpu", torch.float32)
+    rbm = BBRBM(weights, visible, hidden)
+    optimizer = torch.optim.SGD(rbm.parameters(), lr=0.05, maximize=True)
+    chains = rbm.init_chains(batch_size)
+    row_weights = torch.ones(len(data))
+
+    @torch.no_grad()
+    def epoch():
+        nonlocal chains
+        for _ in range(len(data) // batch_size):
+            rows = torch.randperm(len(data))[:batch_size]
+            optimizer.zero_grad(set_to_none=False)
+            batch = data[rows], row_weights[rows]
+            chains, _ = fit_batch_pcd(batch, chains, rbm, gibbs_steps=1, beta=1.0)
+            optimizer.step()
+
+    return epoch
+
+
+def after_fit(X):
+    """Functions of fitted models, by what they do."""
+    X32, X64 = X.astype(np.float32), X.astype(np.float64)
+    ours, theirs = (
+        [
+            estimator(N_HIDDEN, random_state=0, **one_epoch).fit(rows)
+            for rows in (X32, X64)
+        ]
+        for estimator, one_epoch in (
+            (BinaryRBM, {"max_iter": 1, "partition_method": "rolling"}),
+            (BernoulliRBM, {"n_iter": 1}),
+        )
+    )
+
+    def chain():
+        state = X32[:500]
+        for _ in range(20):
+            state = theirs[0].gibbs(state)
+
+    result = {
+        what: {
+            f"{who} {rows.dtype}": lambda model=model, rows=rows, what=what: getattr(
+                model, what
+            )(rows)
+            for who, models in (("ours", ours), ("BernoulliRBM", theirs))
+            for model, rows in zip(models, (X32, X64))
+        }
+        for what in ("transform", "score_samples")
+    }
+    result["500 samples, 20 Gibbs steps"] = {
+        "ours": lambda: ours[0].sample(500, n_gibbs_steps=20),
+        "BernoulliRBM, gibbs": chain,
+    }
+    return result
+
+
+def growth(quick):
+    """Seconds of an epoch of fit and peak memory as each size doubles, one by one."""
+    start = (3_750, 98, 125) if quick else (15_000, 392, 250)
+    sizes = [start]
+    for position in range(3):
+        for factor in (2, 4):
+            size = list(start)
+            size[position] *= factor
+            sizes.append(tuple(size))
+    if not quick:
+        sizes.append((60_000, 784, 500))
+    context = multiprocessing.get_context("spawn")
+    rows = []
+    for size in sizes:
+        with context.Pool(1) as pool:  # a new process: its peak is that of this fit
+            seconds, megabytes = pool.apply(fitted, size)
+        what = "fit, {:,} rows x {} features, {} hidden".format(*size)
+        rows.append({"what": what, "who": "seconds an epoch", "seconds": seconds})
+        rows.append({"what": what, "who": "MB beyond the input", "seconds": megabytes})
+    return rows
+
+
+def fitted(n_rows, n_features, n_hidden):
+    """Seconds an epoch and megabytes above those before, of two epochs of fit."""
+    X = (np.random.default_rng(0).random((n_rows, n_features)) < 0.2).astype(np.uint8)
+    BinaryRBM(2, max_iter=1).fit(X[:100])  # libraries have loaded what they need
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.perf_counter()
+    rbm = BinaryRBM(n_hidden, max_iter=2, partition_method="rolling", random_state=0)
+    rbm.fit(X)
+    seconds = (time.perf_counter() - started) / 2
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(seconds, 2), round((peak - before) / 1024, 1)
