@@ -19,22 +19,36 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 
 def binary_data(path, seed=1):
     """Name, X_train, X_test as 0/1; grey levels are binarised by one seeded draw."""
+    name, X_train, X_test = _loaded(path)
+    rng = np.random.default_rng(seed)
+    return name, *(_drawn(X, rng) for X in (X_train, X_test))
+
+
+def grey_data(path):
+    """Name and X_train in [0, 1], float32."""
+    name, X_train, _ = _loaded(path)
+    return name, X_train.astype(np.float32) / _top(X_train)
+
+
+def _loaded(path):
     if path is None:
         X_train, X_test = train_test_split(
             load_digits().data / 16, test_size=0.2, random_state=0
         )
-        name = "digits"
-    else:
-        with np.load(path) as data:
-            X_train, X_test = data["X_train"], data["X_test"]
-        name = pathlib.Path(path).stem
-    rng = np.random.default_rng(seed)
-    return name, *(_drawn(X.reshape(len(X), -1), rng) for X in (X_train, X_test))
+        return "digits", X_train, X_test
+    with np.load(path) as data:
+        X_train, X_test = (data[key] for key in ("X_train", "X_test"))
+    name = pathlib.Path(path).stem
+    return name, *(X.reshape(len(X), -1) for X in (X_train, X_test))
 
 
 def _drawn(X, rng):
-    top = 255 if X.dtype == np.uint8 and X.max() > 1 else 1
-    return (rng.random(X.shape, dtype=np.float32) * top < X).astype(np.uint8)
+    return (rng.random(X.shape, dtype=np.float32) * _top(X) < X).astype(np.uint8)
+
+
+def _top(X):
+    """The value that stands for probability 1."""
+    return 255 if X.dtype == np.uint8 and X.max() > 1 else 1
 
 
 def interleaved_seconds(functions, n_rounds):

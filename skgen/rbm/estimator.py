@@ -22,7 +22,6 @@ from skgen.validation import (
 )
 
 _UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
-_TRUSTED_STD = 0.2  # nats of standard error of rolling AIS
 
 
 class Scores(NamedTuple):
@@ -98,9 +97,10 @@ class BinaryRBM(FittedRBM):
     partition_method : {"auto", "exact", "rolling", "ais"}, default="auto"
         Where ``log_partition_`` comes from: enumeration, annealed importance sampling
         along the path of training ("rolling") or after it. "auto" is "exact" when a
-        layer has at most 20 units, else "rolling", replaced by "ais" at the end of
-        ``fit`` if its standard error exceeds 0.2 nat. (``partial_fit`` is frequent, so
-        there "auto" enumerates at most 12 units and never runs "ais".)
+        layer has at most 20 units; else it is bridge sampling between the temperatures
+        of a "tempered" negative phase, or "rolling" while ``fit`` runs and "ais" at its
+        end. (``partial_fit`` is frequent, so there "auto" enumerates at most 12 units
+        and never runs "ais".)
     warm_start : bool, default=False
         ``fit`` continues from the current parameters, chains and particles, whatever
         `n_chains` is now; enumeration goes on where it was used.
@@ -251,15 +251,13 @@ class BinaryRBM(FittedRBM):
     def _start(self, X, rng):
         n_samples, n_features = X.shape
         count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
-        always_exact = self.partition_method in ("auto", "exact") and (
-            min(n_features, self.n_components) <= _UNITS_PER_EPOCH
-        )
+        tempered = self.negative_phase == "tempered" and self.partition_method == "auto"
         return initial_state(
             marginals=(count + 1) / (n_samples + 2),
             n_components=self.n_components,
             n_chains=self.n_chains
             or max(100, rows_per_update(self.batch_size, n_samples)),
-            with_belt=not always_exact,
+            with_belt=not tempered and not self._always_exact(n_features),
             rng=rng,
         )
 
@@ -291,32 +289,46 @@ class BinaryRBM(FittedRBM):
             total -= free_energy(parameters, block).sum()
         return total / X.shape[0] - log_partition.value
 
-    def _running_log_partition(self, state):
-        """log Z as it is known at any moment, and the belt's particles at the model."""
-        if state.belt is None:
+    def _always_exact(self, n_features):
+        few = min(n_features, self.n_components) <= _UNITS_PER_EPOCH
+        return few and self.partition_method in ("auto", "exact")
+
+    def _running_log_partition(self, state, n_sweeps=100):
+        """log Z as it is known at any moment, and particles at the model."""
+        if state.belt is not None:
+            particles = partition.arrived(state.belt)
+            estimate = partition.summarize(particles, state.base_bias, "rolling")
+            return estimate, particles
+        if state.ladder is None or self._always_exact(state.base_bias.size):
             return partition.exact_log_partition(state.average), None
-        particles = partition.arrived(state.belt)
-        estimate = partition.summarize(particles, state.base_bias, "rolling")
-        return estimate, particles
+        ladder = state.ladder._replace(
+            X=state.ladder.X.copy(), swap_rates=state.ladder.swap_rates.copy()
+        )
+        estimate, ladder = partition.tempered_log_partition(
+            state.average, state.base_bias, ladder, n_sweeps, state.rng
+        )
+        return estimate, partition.equal_particles(ladder.X[-1])
 
     def _conclude(self, state, n_rows_seen, course):
         """With log Z as `partition_method` asks for, and particles at the model."""
         estimate, particles = self._running_log_partition(state)
         method = self.partition_method
-        if method == "auto" and estimate.method == "rolling" and course.whole:
-            if min(state.average.weights.shape) <= enumeration.MAX_UNITS_UNASKED:
-                method = "exact"
-            elif estimate.std_error > _TRUSTED_STD:
-                method = "ais"
+        if method == "auto" and estimate.method != "exact" and course.whole:
+            small = min(state.average.weights.shape) <= enumeration.MAX_UNITS_UNASKED
+            method = "exact" if small else estimate.method
         if method == "exact":
             estimate = partition.exact_log_partition(state.average)
-        elif method == "ais":
+        elif method == "tempered":
+            estimate, particles = self._running_log_partition(state, n_sweeps=1000)
+        elif method == "ais" or (
+            method == "rolling" and self.partition_method == "auto"
+        ):
             estimate, particles = partition.annealed_log_partition(
                 state.average,
                 state.base_bias,
-                n_chains=100,
+                n_chains=500,
                 # a tenth of the arithmetic of training, where that is more
-                n_temperatures=int(np.clip(n_rows_seen // 400, 1000, 10_000)),
+                n_temperatures=int(np.clip(n_rows_seen // 2000, 500, 5000)),
                 rng=state.rng,
             )
         return state, (estimate, particles)

@@ -29,9 +29,17 @@ from scipy.special import logsumexp
 from skgen.rbm.energy import hidden_input, logistic, softplus_sum
 from skgen.rbm.enumeration import blocks_of_log_state_weights, smaller_layer_last
 from skgen.rbm.samplers import bernoulli
-from skgen.rbm.tempering import log_density, tempered_step
+from skgen.rbm.tempering import (
+    differences_of_neighbours,
+    log_density,
+    sweep,
+    tempered_step,
+)
 
 _FEWEST_STAGES = 100
+_SWEEPS_PER_RECORD = 5
+_N_GROUPS = 10
+_BENNETT_STEPS = 1000
 
 
 class LogPartition(NamedTuple):
@@ -45,9 +53,10 @@ class LogPartition(NamedTuple):
         Standard error of `value`, nats; 0 when exact.
     effective_sample_size : float
         How many equal weights would be as informative; infinite when exact. Below ten,
-        or a twentieth of the particles, `std_error` itself is not to be trusted.
+        or a twentieth of the particles, `std_error` itself is not to be trusted. Of
+        "tempered", 1 / std_error^2.
     method : str
-        "exact", "ais", "reverse_ais" or "rolling".
+        "exact", "ais", "reverse_ais", "tempered" or "rolling".
     """
 
     value: float
@@ -199,6 +208,91 @@ def reverse_annealed_log_partition(parameters, base_bias, X, n_temperatures, rng
     return LogPartition(value, std_error, size, "reverse_ais")
 
 
+def tempered_log_partition(parameters, base_bias, ladder, n_sweeps, rng):
+    """log Z from chains in equilibrium all along a ladder of parallel tempering.
+
+    Between neighbouring temperatures, log Z_k+1 / Z_k = c solves Bennett's equation
+    sum_x~k sigmoid(d(x) - c) = sum_x~k+1 sigmoid(c - d(x)), d = log f_k+1 - log f_k;
+    the ratios from the base to the model are added up. What annealing meets in one of
+    a thousand descents, chains that mix along the ladder meet all the time.
+
+    Parameters
+    ----------
+    parameters : RBMParameters
+    base_bias : ndarray of shape (M,)
+        a0, as :func:`flattened_base` makes it.
+    ladder : Ladder
+        Of at least ten chains; a fifth of the sweeps again bring it into equilibrium.
+    n_sweeps : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    LogPartition
+        The standard error is that of ten groups of independent chains.
+    Ladder
+
+    References
+    ----------
+    Bennett, C. H. Efficient estimation of free energy differences from Monte Carlo
+    data. Journal of Computational Physics 22, 1976.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.partition import tempered_log_partition
+    >>> from skgen.rbm.tempering import new_ladder
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> ladder, rng = new_ladder(np.zeros((10, 2))), np.random.default_rng(0)
+    >>> estimate, _ = tempered_log_partition(parameters, np.zeros(2), ladder, 10, rng)
+    >>> print(round(np.exp(estimate.value)))
+    8
+    """
+    for _ in range(-(-n_sweeps // 5)):
+        ladder = sweep(ladder, parameters, base_bias, rng)
+    differences = []
+    for index in range(n_sweeps):
+        ladder = sweep(ladder, parameters, base_bias, rng)
+        if index % _SWEEPS_PER_RECORD == 0:
+            differences.append(differences_of_neighbours(ladder, parameters, base_bias))
+    # of states at the lower and at the upper temperature: (2, n records, pairs, chains)
+    lower, upper = np.stack(differences, axis=1)
+    n_chains = lower.shape[-1]
+    groups = [
+        slice(first, None, _N_GROUPS) for first in range(min(_N_GROUPS, n_chains))
+    ]
+    gains = [_bennett(lower[..., g], upper[..., g]).sum() for g in groups]
+    log_base = softplus_sum(base_bias) + parameters.hidden_bias.size * np.log(2)
+    value = float(log_base + _bennett(lower, upper).sum())
+    if len(groups) < _N_GROUPS:
+        return LogPartition(value, np.inf, 0.0, "tempered"), ladder
+    std_error = float(np.std(gains, ddof=1) / np.sqrt(_N_GROUPS))
+    size = 1 / std_error**2 if std_error else np.inf
+    return LogPartition(value, std_error, size, "tempered"), ladder
+
+
+def _bennett(lower, upper):
+    """log Z_k+1 / Z_k of every pair, by iterating Bennett's equation.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of shape (n_records, n_pairs, n_chains)
+        log f_k+1 - log f_k of states at either temperature.
+    """
+    axes = (0, 2)
+    c = (lower.mean(axis=axes) + upper.mean(axis=axes)) / 2
+    for _ in range(_BENNETT_STEPS):
+        at = c[None, :, None]
+        up = -np.logaddexp(0, at - lower)
+        down = -np.logaddexp(0, upper - at)
+        step = logsumexp(up, axis=axes) - logsumexp(down, axis=axes)
+        c += step
+        if np.abs(step).max() < 1e-6:
+            break
+    return c
+
+
 def flattened_base(marginals):
     """Visible biases of the base model: half the log-odds of the data's marginals.
 
@@ -340,6 +434,19 @@ def _log_mean_weight(particles):
     relative_variance = (n / size - 1) / (n - 1) if n > 1 else np.inf
     value = float(logsumexp(particles.log_weight) - np.log(n))
     return value, float(np.sqrt(relative_variance)), size
+
+
+def equal_particles(X):
+    """Particles of equal weight at visible states drawn from the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.partition import equal_particles
+    >>> equal_particles(np.zeros((2, 3))).log_weight
+    array([0., 0.])
+    """
+    return Particles(X, None, None, None, np.zeros(len(X)))
 
 
 def resample(particles, n_samples, rng):

@@ -123,6 +123,44 @@ def sweep(ladder, parameters, base_bias, rng):
 
 def _swaps(ladder, lower, parameters, base_bias, inputs, rng):
     """Which chains of each pair of temperatures (k, k + 1), k in lower, swap."""
+    differences = _differences(ladder, lower, parameters, base_bias, inputs)
+    gain = differences[0] - differences[1]
+    probability = np.exp(np.minimum(gain, 0))
+    rates = ladder.swap_rates
+    rates[lower] += _RATE_OF_MEMORY * (probability.mean(axis=1) - rates[lower])
+    return rng.random(probability.shape) < probability
+
+
+def differences_of_neighbours(ladder, parameters, base_bias):
+    """log f_k+1(x) - log f_k(x) for the states at k and for those at k + 1.
+
+    Parameters
+    ----------
+    ladder : Ladder
+    parameters : RBMParameters
+    base_bias : ndarray of shape (M,)
+
+    Returns
+    -------
+    ndarray of shape (2, N_TEMPERATURES - 1, n_chains)
+        Nats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.tempering import differences_of_neighbours, new_ladder
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.full(2, 9.0), np.zeros(1))
+    >>> ladder = new_ladder(np.ones((3, 2)))  # beta in steps of 1/9
+    >>> differences_of_neighbours(ladder, parameters, np.zeros(2))[0, 0].round(6)
+    array([2., 2., 2.])
+    """
+    inputs = hidden_input(parameters, ladder.X.reshape(-1, ladder.X.shape[-1]))
+    lower = np.arange(len(ladder.beta) - 1)
+    return _differences(ladder, lower, parameters, base_bias, inputs)
+
+
+def _differences(ladder, lower, parameters, base_bias, inputs):
     n_levels, n_chains, n_visible = ladder.X.shape
     inputs = inputs.reshape(n_levels, n_chains, -1)
 
@@ -130,17 +168,15 @@ def _swaps(ladder, lower, parameters, base_bias, inputs, rng):
         """log f of the states of `level` under the models of `at`."""
         beta = np.repeat(ladder.beta[at], n_chains)
         X = ladder.X[level].reshape(-1, n_visible)
-        return log_density(
+        values = log_density(
             parameters, base_bias, X, inputs[level].reshape(beta.size, -1), beta
         )
+        return values.reshape(-1, n_chains)
 
     upper = lower + 1
-    gain = log_f(upper, at=lower) + log_f(lower, at=upper)
-    gain -= log_f(lower, at=lower) + log_f(upper, at=upper)
-    probability = np.exp(np.minimum(gain, 0)).reshape(-1, n_chains)
-    rates = ladder.swap_rates
-    rates[lower] += _RATE_OF_MEMORY * (probability.mean(axis=1) - rates[lower])
-    return rng.random(probability.shape) < probability
+    return np.stack(
+        [log_f(level, at=upper) - log_f(level, at=lower) for level in (lower, upper)]
+    )
 
 
 def respaced(ladder):

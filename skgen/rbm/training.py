@@ -67,7 +67,7 @@ class TrainingState(NamedTuple):
     base_bias : ndarray of shape (M,)
         Of the base model of annealed importance sampling, float32.
     belt : Belt or None
-        Rolling AIS; None where log Z is enumerated.
+        Rolling AIS; None where log Z is enumerated or comes from the ladder.
     n_updates : int
     rng : numpy.random.Generator
     """
@@ -347,7 +347,8 @@ def _chains_per_update(settings, n_chains, n_rows):
 def _updates_per_move(settings, n_chains):
     """Updates between moves of the belt that keep it within its budget.
 
-    At first, when the model changes most, it moves more often than that.
+    Small updates, whose time is not in arithmetic, have no more than ten to a move; at
+    first, when the model changes most, there are fewer still.
 
     In products with W per row, an update takes two for each row of data, one for each
     chain and two for each of its Gibbs steps; a move takes three for each particle and
@@ -356,7 +357,7 @@ def _updates_per_move(settings, n_chains):
     if settings.negative_phase == "tempered":
         n_chains *= N_TEMPERATURES
     per_update = 2 * settings.batch_size + (1 + 2 * settings.n_gibbs_steps) * n_chains
-    return math.ceil(4 * N_PARTICLES / (_BELT_BUDGET * per_update))
+    return min(10, math.ceil(4 * N_PARTICLES / (_BELT_BUDGET * per_update)))
 
 
 def _check_finite(state, learning_rate):
