@@ -89,10 +89,12 @@ class GenerativeEstimator(
     - ``_conclude(state, n_rows_seen, course)``: the state to be kept, and the rest of
       what makes a fitted model;
     - ``_store(state, model, dtype)``: sets the fitted attributes;
-    - ``_fixed_by_fit``: names of parameters that cannot change while training goes on.
+    - ``_fixed_by_fit``: names of parameters that cannot change while training goes on;
+    - ``_updates_per_epoch``: what ``batch_size="auto"`` aims at.
     """
 
     _fixed_by_fit = ("n_components",)
+    _updates_per_epoch = 100
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, *, X_val=None):
@@ -233,7 +235,7 @@ class GenerativeEstimator(
         """Epochs of training, scored on some training rows and on the held-out ones."""
         earlier = self.history_ if course.continues else None
         n_earlier = 0 if earlier is None else len(earlier)
-        batch_size = rows_per_update(self.batch_size, X.shape[0])
+        batch_size = self._rows_per_update(X.shape[0])
         n_updates = -(-X.shape[0] // batch_size)
         train_epoch = self._epoch_of(X, batch_size, course)
         scored = self._scored_rows(X, X_val, state.rng)
@@ -256,6 +258,9 @@ class GenerativeEstimator(
             report=report_line(type(self).__name__, last) if self.verbose else None,
             earlier=earlier,
         )
+
+    def _rows_per_update(self, n_samples):
+        return rows_per_update(self.batch_size, n_samples, self._updates_per_epoch)
 
     def _scored_rows(self, X, X_val, rng):
         """Rows behind the learning curve: of the training data, and held out."""

@@ -99,11 +99,10 @@ def run_epochs(
     return (state if kept is None else kept), history
 
 
-def rows_per_update(batch_size, n_samples):
-    """Size of a batch: `batch_size`, or for "auto" a hundredth of the rows.
+def rows_per_update(batch_size, n_samples, n_updates=100):
+    """Size of a batch: `batch_size`, or for "auto" one that makes n_updates an epoch.
 
-    "auto" stays between 10 and 100 rows, so that small data make about as many updates
-    an epoch as large ones; never more than there are.
+    "auto" stays between 10 and 100 rows; never more than there are.
 
     Examples
     --------
@@ -112,7 +111,7 @@ def rows_per_update(batch_size, n_samples):
     [5, 10, 30, 100]
     """
     if batch_size == "auto":
-        batch_size = min(max(n_samples // 100, 10), 100)
+        batch_size = min(max(n_samples // n_updates, 10), 100)
     return min(batch_size, n_samples)
 
 

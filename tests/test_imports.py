@@ -18,6 +18,7 @@ RBM_ORDER = [
     "tempering",
     "gradients",
     "partition",
+    "rolling",
     "training",
     "fitted",
     "estimator",

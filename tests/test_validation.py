@@ -183,7 +183,10 @@ def test_parameters(X, parameters, message):
         (lambda r: r.sample(0), "n_samples == 0, must be >= 1"),
         (lambda r: r.sample(n_gibbs_steps=-1), "n_gibbs_steps == -1, must be >= 0"),
         (lambda r: r.gibbs([[0] * 4], -1), "n_steps == -1, must be >= 0"),
-        (lambda r: r.estimate_log_partition("bridge"), "must be 'ais', 'reverse_ais' or 'exact'"),
+        (
+            lambda r: r.estimate_log_partition("bridge"),
+            "must be 'ais', 'reverse_ais' or 'exact'",
+        ),
         (lambda r: r.estimate_log_partition(n_chains=0), "n_chains == 0, must be >= 1"),
     ],
 )

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgen.fitting import rows_per_update
-from skgen.rbm import enumeration, partition
+from skgen.rbm import enumeration, partition, rolling
 from skgen.rbm.energy import free_energy
 from skgen.rbm.fitted import FittedRBM
 from skgen.rbm.training import Settings, initial_state, train_epoch
@@ -61,7 +60,7 @@ class BinaryRBM(FittedRBM):
         L2 penalty on the weights, not the biases.
     batch_size : int or "auto", default="auto"
         Rows per update, which are held densely; larger than n_samples means all rows.
-        "auto" makes about 100 updates an epoch from 10 to 100 rows each.
+        "auto" makes about 600 updates an epoch from 10 to 100 rows each.
     n_chains : int, default=None
         Persistent chains; None: as many as rows in a batch, at least 100. "cd" starts
         a chain at each row instead.
@@ -191,6 +190,8 @@ class BinaryRBM(FittedRBM):
         "random_state": ["random_state"],
     }
 
+    _updates_per_epoch = 600
+
     def __init__(
         self,
         n_components=256,
@@ -255,8 +256,7 @@ class BinaryRBM(FittedRBM):
         return initial_state(
             marginals=(count + 1) / (n_samples + 2),
             n_components=self.n_components,
-            n_chains=self.n_chains
-            or max(100, rows_per_update(self.batch_size, n_samples)),
+            n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
             with_belt=not tempered and not self._always_exact(n_features),
             rng=rng,
         )
@@ -296,7 +296,7 @@ class BinaryRBM(FittedRBM):
     def _running_log_partition(self, state, n_sweeps=100):
         """log Z as it is known at any moment, and particles at the model."""
         if state.belt is not None:
-            particles = partition.arrived(state.belt)
+            particles = rolling.arrived(state.belt)
             estimate = partition.summarize(particles, state.base_bias, "rolling")
             return estimate, particles
         if state.ladder is None or self._always_exact(state.base_bias.size):

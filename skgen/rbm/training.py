@@ -21,7 +21,8 @@ from skgen.rbm.gradients import (
     phase_weights,
     uncentred,
 )
-from skgen.rbm.partition import Belt, flattened_base, new_belt, roll
+from skgen.rbm.partition import flattened_base
+from skgen.rbm.rolling import Belt, new_belt, roll
 from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
 from skgen.validation import dense_rows

@@ -1,23 +1,12 @@
 """Annealed estimates of log Z against enumeration, within their own stated error."""
 
 import numpy as np
-import pytest
 from numpy.testing import assert_allclose
 
 from skgen.rbm import partition
 from skgen.rbm.energy import RBMParameters
 from skgen.rbm.samplers import exact_samples
-
-
-@pytest.fixture
-def model():
-    """10 visible and 8 hidden units, couplings up to 3; its marginals as the base."""
-    rng = np.random.default_rng(0)
-    parameters = RBMParameters(
-        rng.normal(0, 1.2, (10, 8)), rng.normal(0, 1, 10), rng.normal(0, 1, 8)
-    )
-    marginals = exact_samples(parameters, 10_000, rng).mean(axis=0)
-    return parameters, np.log(marginals / (1 - marginals))
+from skgen.rbm.tempering import new_ladder
 
 
 def test_base_model_is_exact():
@@ -80,9 +69,7 @@ def test_log_z_lies_between_crude_forward_and_reverse_estimates(model):
     exact = partition.exact_log_partition(parameters).value
     base_bias = np.zeros(10)
     rng = np.random.default_rng(6)
-    _, particles = partition.annealed_log_partition(
-        parameters, base_bias, 2000, 5, rng
-    )
+    _, particles = partition.annealed_log_partition(parameters, base_bias, 2000, 5, rng)
     log_base = 10 * np.log(2) + 8 * np.log(2)
     forward = log_base + particles.log_weight
     X = exact_samples(parameters, 2000, rng)
@@ -128,51 +115,39 @@ def test_standard_error_of_known_weights():
     assert_allclose(np.mean(sizes), 50 / np.exp(0.3**2), rtol=0.02)
 
 
-def test_a_new_belt_knows_log_z():
-    """Its particles are exact draws, weighted by the ratio of known Z: no error."""
-    bias = np.array([1.0, -2.0, 4.0])
-    parameters = RBMParameters(np.zeros((3, 2)), bias, np.zeros(2))
-    rng = np.random.default_rng(5)
-    belt = partition.new_belt(parameters, bias / 2, 3000, rng)
-    particles = partition.arrived(belt)
-    estimate = partition.summarize(particles, bias / 2, "rolling")
-    assert_allclose(estimate.value, partition.exact_log_partition(parameters).value)
-    p = 1 / (1 + np.exp(-bias))
-    error = np.sqrt(p * (1 - p) / len(particles.X))
-    assert np.all(np.abs(particles.X.mean(axis=0) - p) < 4.5 * error)
-
-
-@pytest.mark.parametrize("n_moves", [0, 50, 150, 400, 1000])
-def test_a_third_of_the_belt_is_at_the_model(n_moves):
-    rng = np.random.default_rng(4)
-    parameters = RBMParameters(np.zeros((3, 2)), np.zeros(3), np.zeros(2))
-    belt = partition.new_belt(parameters, np.zeros(3), 90, rng)
-    for _ in range(n_moves):
-        belt = partition.roll(belt, parameters, rng)
-    # ln(1.5 / 1.33) / ln 1.5 = 29 % once stages grow with the moves, give or take
-    assert 20 <= len(partition.arrived(belt).X) <= 36
-    assert np.all(belt.stage <= belt.n_stages + belt.n_stages // 2)
-    assert np.all(belt.n_stages <= max(100, n_moves // 3))
-
-
-def test_rolling_along_moving_parameters(model):
-    """The parameters move from the base to the model while the belt rolls."""
-    target, base_bias = model
-    exact = partition.exact_log_partition(target).value
-    start = RBMParameters(np.zeros((10, 8)), 2 * base_bias, np.zeros(8))
-    scores = []
-    for seed in range(12):
+def test_bridges_along_a_ladder_stay_within_their_standard_error(model):
+    parameters, base_bias = model
+    exact = partition.exact_log_partition(parameters).value
+    errors = []
+    for seed in range(30):
         rng = np.random.default_rng(seed)
-        belt = partition.new_belt(start, base_bias, 300, rng)
-        for fraction in np.minimum(np.linspace(0, 1.2, 400), 1):
-            between = (
-                (1 - fraction) * begin + fraction * end
-                for begin, end in zip(start, target)
-            )
-            belt = partition.roll(belt, RBMParameters(*between), rng)
-        particles = partition.arrived(belt)
-        estimate = partition.summarize(particles, base_bias, "rolling")
-        assert estimate.std_error < 0.3
-        scores.append((estimate.value - exact) / estimate.std_error)
-    assert abs(np.mean(scores)) < 3 / np.sqrt(12)
-    assert np.sqrt(np.mean(np.square(scores))) < 1.6
+        ladder = new_ladder(np.zeros((20, 10)))
+        estimate, ladder = partition.tempered_log_partition(
+            parameters, base_bias, ladder, 200, rng
+        )
+        assert 0 < estimate.std_error < 0.2
+        assert estimate.method == "tempered"
+        errors.append((estimate.value - exact) / estimate.std_error)
+    # standard errors of ten groups: the scores have the t distribution of 9 degrees
+    assert abs(np.mean(errors)) < 3 * np.sqrt(9 / 7) / np.sqrt(30)
+    assert 0.6 < np.sqrt(np.mean(np.square(errors))) < 1.7
+
+
+def test_one_bridge_between_two_known_gaussians():
+    """d(x) of N(0, 1) and e^c N(1, 1) is c + x - 1/2."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 2, 100))
+    shift = np.array([2.0, -3.0])[:, None]
+    lower, upper = shift + x - 0.5, shift + (x[::-1] + 1) - 0.5
+    gains = partition._bennett(lower, upper)
+    # 10,000 draws at either side; the variance of one is below 2
+    assert np.all(np.abs(gains - shift[:, 0]) < 4 * np.sqrt(2 / 10_000))
+
+
+def test_few_ladders_have_no_standard_error(model):
+    parameters, base_bias = model
+    ladder = new_ladder(np.zeros((9, 10)))
+    estimate, _ = partition.tempered_log_partition(
+        parameters, base_bias, ladder, 10, np.random.default_rng(0)
+    )
+    assert np.isfinite(estimate.value) and estimate.std_error == np.inf
