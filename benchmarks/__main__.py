@@ -10,6 +10,7 @@ MODULES = {
     "rbm-likelihood": "benchmarks.rbm_likelihood",
     "rbm-partition": "benchmarks.rbm_partition",
     "rbm-speed": "benchmarks.rbm_speed",
+    "rbm-tables": "benchmarks.rbm_tables",
     "vae-likelihood": "benchmarks.vae_likelihood",
     "vae-speed": "benchmarks.vae_speed",
 }

@@ -34,7 +34,8 @@ def run_epochs(
         ``train(state, epoch) -> state``; it may reuse the arrays of the old one.
     evaluate : callable
         ``evaluate(state) -> (scores, criterion)``: a NamedTuple of floats for the
-        learning curve, and the float that early stopping maximises.
+        learning curve, and the float that early stopping maximises; -inf for a score
+        not to be believed.
     epochs : iterable of int
         Their numbers.
     early_stopping : EarlyStopping, default=None
@@ -87,7 +88,10 @@ def run_epochs(
         if report is not None:
             report(records[-1])
         if early_stopping is not None:
-            stale = 0 if criterion > best + early_stopping.tol else stale + 1
+            if criterion > best + early_stopping.tol:
+                stale = 0
+            elif best > -np.inf:
+                stale += 1
             if not criterion <= best:
                 best, kept = criterion, copy.deepcopy(state)
             if stale >= early_stopping.n_iter_no_change:

@@ -111,3 +111,11 @@ def test_report_lines_are_aligned(capsys):
     assert first == "[BinaryRBM] epoch  1/10     0.5 s   train    -123.46 nats"
     assert len(second) == len(first)
     assert third.endswith("validation     -10.50 nats")
+
+
+def test_scores_not_to_be_believed_are_not_the_best():
+    """Nor do they end training before there is one that can be believed."""
+    criteria = [-np.inf, -np.inf, -np.inf, -2.0, -np.inf, -3.0, 0.0]
+    state, history = run(criteria, EarlyStopping(n_iter_no_change=2, tol=0))
+    assert state == [4]
+    assert len(history) == 6

@@ -20,6 +20,7 @@ from skgen.validation import (
     rows_as_float,
 )
 
+_FEWEST_PARTICLES = 3  # effective, behind a standard error that can be believed
 _UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
 
 
@@ -86,7 +87,7 @@ class BinaryRBM(FittedRBM):
     early_stopping : bool, default=False
         Stop when the likelihood of held-out rows no longer grows and keep the best
         epoch's model. Epochs are compared by the likelihood less two standard errors
-        of log Z.
+        of log Z; those with fewer than three effective particles do not count.
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=10
@@ -279,6 +280,8 @@ class BinaryRBM(FittedRBM):
         )
         swaps = np.nan if state.ladder is None else state.ladder.swap_rates.min()
         scores = Scores(train_score, validation_score, estimate.std_error, swaps)
+        if estimate.effective_sample_size < _FEWEST_PARTICLES:
+            return scores, -np.inf
         return scores, validation_score - 2 * estimate.std_error
 
     def _score(self, parameters, X, log_partition):
