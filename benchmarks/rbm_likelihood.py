@@ -20,10 +20,10 @@ from skgen.rbm.partition import annealed_log_partition, flattened_base
 LEVELS = (-120.0, -100.0, -90.0, -86.0)
 OURS = {
     25: {"max_iter": 60},
-    500: {"max_iter": 150},
+    500: {"max_iter": 130},
 }
 PEER_RATES = (0.01, 0.03, 0.1)
-PEER_SECONDS = 300
+PEER_SECONDS = 150
 
 
 def run(path, quick):
