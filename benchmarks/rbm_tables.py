@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 from skgen import BinaryRBM
 
-GRID = {"n_components": (100, 200), "weight_decay": (1e-4, 1e-3)}
+GRID = {"n_components": (100, 300), "weight_decay": (1e-4, 1e-3)}
 
 
 def run(path, quick):
