@@ -77,7 +77,8 @@ def run_epochs(
     started = time.perf_counter() - (0.0 if earlier is None else earlier.seconds[-1])
     best, kept, stale = -np.inf, None, 0
     if early_stopping is not None and earlier is not None:
-        best, kept = evaluate(state)[1], copy.deepcopy(state)
+        best = evaluate(state)[1]
+        kept = copy.deepcopy(state) if best > -np.inf else None
     for epoch in epochs:
         try:
             state = train(state, epoch)

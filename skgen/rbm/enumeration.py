@@ -10,17 +10,18 @@ import numpy as np
 
 from skgen.rbm.energy import softplus_sum
 
-MAX_UNITS = 25
-"""Largest layer that is enumerated: 2^25 states, a minute or two at 784 other units."""
+MAX_UNITS = 20
+"""Largest layer that is enumerated: 2^20 states, a few seconds at 784 other units."""
 
-MAX_UNITS_UNASKED = 20
-"""The same where nobody has asked for it: a few seconds at 784 other units."""
+MAX_UNITS_SUMMED = 25
+"""The same where states are summed over once and not held, on request: a minute or two.
+"""
 
 _MAX_EXPONENT = 700.0  # float64 overflows at exp(709)
 _LOW_UNITS = 7  # 2^7 states of 1,000 units fit a core's cache
 
 
-def check_size(n_visible, n_hidden):
+def check_size(n_visible, n_hidden, limit=MAX_UNITS):
     """Raise ValueError, naming the limit, if neither layer can be enumerated.
 
     Examples
@@ -28,22 +29,22 @@ def check_size(n_visible, n_hidden):
     >>> from skgen.rbm.enumeration import check_size
     >>> check_size(784, 20)
     """
-    if min(n_visible, n_hidden) > MAX_UNITS:
+    if min(n_visible, n_hidden) > limit:
         raise ValueError(
             f"Exact computation enumerates the smaller layer and is limited to "
-            f"{MAX_UNITS} units, got {n_visible} features and {n_hidden} components. "
-            f"Use 'ais' or 'rolling' for log Z, 'pcd' or 'cd' for the gradient, or "
-            f"n_components <= {MAX_UNITS}."
+            f"{limit} units, got {n_visible} features and {n_hidden} components. Use "
+            f"'ais' or 'rolling' for log Z, 'pcd', 'tempered' or 'cd' for the "
+            f"gradient, or n_components <= {limit}."
         )
 
 
-def smaller_layer_last(parameters):
+def smaller_layer_last(parameters, limit=MAX_UNITS):
     """The model with its smaller layer as the hidden one, and whether it was turned.
 
     Raises
     ------
     ValueError
-        If the smaller layer has more than ``MAX_UNITS`` units.
+        If the smaller layer has more than `limit` units.
 
     Examples
     --------
@@ -56,7 +57,7 @@ def smaller_layer_last(parameters):
     ((3, 2), True)
     """
     n_visible, n_hidden = parameters.weights.shape
-    check_size(n_visible, n_hidden)
+    check_size(n_visible, n_hidden, limit)
     turned = n_visible < n_hidden
     return (parameters.transposed() if turned else parameters), turned
 

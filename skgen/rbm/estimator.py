@@ -75,7 +75,7 @@ class BinaryRBM(FittedRBM):
         Where the model's side of the gradient comes from: persistent chains, chains
         from the data, parallel tempering (each persistent chain at ten temperatures;
         where the `swap_rate` in ``history_`` is below a tenth they are too few), or
-        enumeration (one of the layers with at most 25 units).
+        enumeration (one of the layers with at most 20 units).
     centered : bool, default=True
         Use the centred gradient, with the mean of each unit as its offset.
     averaging : float, default=0.999
@@ -100,7 +100,8 @@ class BinaryRBM(FittedRBM):
         Nats.
     partition_method : {"auto", "exact", "rolling", "ais"}, default="auto"
         Where ``log_partition_`` comes from: enumeration, annealed importance sampling
-        along the path of training ("rolling") or after it. "auto" is "exact" when a
+        along the path of training ("rolling") or after it. "exact" takes up to 25
+        units in one of the layers, with a minute or two; "auto" is "exact" when a
         layer has at most 20 units; else it is bridge sampling between the temperatures
         of a "tempered" negative phase, or "rolling" while ``fit`` runs and "ais" at its
         end. (``partial_fit`` is frequent, so there "auto" enumerates at most 12 units
@@ -257,18 +258,23 @@ class BinaryRBM(FittedRBM):
     def _start(self, X, rng):
         n_samples, n_features = X.shape
         count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
-        tempered = self.negative_phase == "tempered" and self.partition_method == "auto"
+        always_exact = self.partition_method in ("auto", "exact") and (
+            min(n_features, self.n_components) <= _UNITS_PER_EPOCH
+        )
         return initial_state(
             marginals=(count + 1) / (n_samples + 2),
             n_components=self.n_components,
             n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
-            with_belt=not tempered and not self._always_exact(n_features),
+            with_belt=not always_exact,
             rng=rng,
         )
 
     def _epoch_of(self, X, batch_size, course):
-        if "exact" in (self.partition_method, self.negative_phase):
-            enumeration.check_size(X.shape[1], self.n_components)
+        sizes = X.shape[1], self.n_components
+        if self.negative_phase == "exact":
+            enumeration.check_size(*sizes)
+        if self.partition_method == "exact":
+            enumeration.check_size(*sizes, enumeration.MAX_UNITS_SUMMED)
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
@@ -282,7 +288,8 @@ class BinaryRBM(FittedRBM):
             np.nan if rows is None else self._score(state.average, rows, estimate)
             for rows in (X, X_val)
         )
-        swaps = np.nan if state.ladder is None else state.ladder.swap_rates.min()
+        tempered = self.negative_phase == "tempered" and state.ladder is not None
+        swaps = state.ladder.swap_rates.min() if tempered else np.nan
         scores = Scores(train_score, validation_score, estimate.std_error, swaps)
         if estimate.effective_sample_size < _FEWEST_PARTICLES:
             return scores, -np.inf
@@ -296,18 +303,23 @@ class BinaryRBM(FittedRBM):
             total -= free_energy(parameters, block).sum()
         return total / X.shape[0] - log_partition.value
 
-    def _always_exact(self, n_features):
-        few = min(n_features, self.n_components) <= _UNITS_PER_EPOCH
-        return few and self.partition_method in ("auto", "exact")
-
-    def _running_log_partition(self, state, n_sweeps=100):
+    def _running_log_partition(self, state):
         """log Z as it is known at any moment, and particles at the model."""
-        if state.belt is not None:
-            particles = rolling.arrived(state.belt)
-            estimate = partition.summarize(particles, state.base_bias, "rolling")
-            return estimate, particles
-        if state.ladder is None or self._always_exact(state.base_bias.size):
+        if state.belt is None:
             return partition.exact_log_partition(state.average), None
+        if self._bridges(state):
+            # as many sweeps as do not outlast an epoch of a small data set
+            return self._bridged(state, int(np.clip(state.n_updates // 50, 20, 100)))
+        particles = rolling.arrived(state.belt)
+        estimate = partition.summarize(particles, state.base_bias, "rolling")
+        return estimate, particles
+
+    def _bridges(self, state):
+        """Whether log Z comes from the ladder: one that training keeps up to date."""
+        tempered = self.negative_phase == "tempered" and state.ladder is not None
+        return tempered and self.partition_method == "auto"
+
+    def _bridged(self, state, n_sweeps):
         ladder = state.ladder._replace(
             X=state.ladder.X.copy(), swap_rates=state.ladder.swap_rates.copy()
         )
@@ -318,22 +330,21 @@ class BinaryRBM(FittedRBM):
 
     def _conclude(self, state, n_rows_seen, course):
         """With log Z as `partition_method` asks for, and particles at the model."""
-        estimate, particles = self._running_log_partition(state)
         method = self.partition_method
-        if method == "auto" and course.whole:
-            small = min(state.average.weights.shape) <= enumeration.MAX_UNITS_UNASKED
-            closing = {"rolling": "ais"}.get(estimate.method, estimate.method)
-            method = "exact" if small else closing
-        if method == "exact":
-            estimate = partition.exact_log_partition(state.average)
-        elif method == "tempered":
-            estimate, particles = self._running_log_partition(state, n_sweeps=1000)
-        elif method == "ais":
-            estimate, particles = self._annealed(state, n_rows_seen)
-        return state, (estimate, particles)
+        small = min(state.average.weights.shape) <= enumeration.MAX_UNITS
+        if method == "exact" or (method == "auto" and course.whole and small):
+            particles = None if state.belt is None else rolling.arrived(state.belt)
+            model = partition.exact_log_partition(state.average), particles
+        elif method == "rolling" or (not course.whole and method == "auto"):
+            model = self._running_log_partition(state)
+        elif self._bridges(state):
+            model = self._bridged(state, n_sweeps=1000)
+        else:
+            model = self._annealed(state, n_rows_seen)
+        return state, model
 
     def _annealed(self, state, n_rows_seen):
-        """AIS at a tenth of the cost of training, or at half of it if need be."""
+        """AIS at a fifth of the cost of training, and once more at four times that."""
         n_steps = int(np.clip(n_rows_seen // 2000, 100, 5000))
         for n_temperatures in (n_steps, 4 * n_steps):
             estimate, particles = partition.annealed_log_partition(

@@ -273,9 +273,9 @@ class FittedRBM(GenerativeEstimator):
     def sample(self, n_samples=1, *, n_gibbs_steps=None, random_state=None):
         """New rows from P(x).
 
-        Independent draws where one of the layers has at most 20 units. Otherwise the
-        weighted particles that estimated ``log_partition_`` are resampled and moved on
-        by Gibbs steps.
+        Independent draws where one of the layers has at most 20 units. Otherwise
+        weighted particles, from the estimate of ``log_partition_`` or from rolling AIS,
+        are resampled and moved on by Gibbs steps.
 
         Parameters
         ----------
@@ -304,7 +304,7 @@ class FittedRBM(GenerativeEstimator):
         n_steps = _count(n_steps, "n_gibbs_steps", 0)
         rng = self._generator(random_state)
         parameters = self._parameters(np.float32)
-        if min(parameters.weights.shape) <= enumeration.MAX_UNITS_UNASKED:
+        if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
             X = samplers.exact_samples(parameters, n_samples, rng)
         else:
             X = partition.resample(self._particles, n_samples, rng)
@@ -345,8 +345,10 @@ class FittedRBM(GenerativeEstimator):
         -----
         Where "ais" and "reverse_ais" agree, log Z deserves trust. "reverse_ais" starts
         from exact draws where a layer has at most 20 units; else from the chains of
-        training, moved on by 1,000 Gibbs steps, which are in modes that training has
-        seen, and not only in those that AIS has found.
+        training (after "cd" and "exact", from the product of the marginals), each
+        copied if they are fewer, and moved on by 1,000 Gibbs steps. Persistent chains
+        are in modes that training has seen, and not only in those that AIS has found;
+        neither method knows of a mode that no chain has met.
 
         Examples
         --------
@@ -379,14 +381,11 @@ class FittedRBM(GenerativeEstimator):
 
     def _draws_apart_from_ais(self, parameters, n_samples, rng):
         """Draws from the model that do not come from its annealed particles."""
-        if min(parameters.weights.shape) <= enumeration.MAX_UNITS_UNASKED:
+        if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
             return samplers.exact_samples(parameters, n_samples, rng)
-        state = self._state
-        if state.ladder is None:
-            H = state.chains[rng.permutation(n_samples) % len(state.chains)]
-            X = samplers.sample_visible(parameters, H, rng)
-        else:
-            X = state.ladder.X[-1][rng.permutation(n_samples) % len(state.chains)]
+        chains = self._state.chains
+        H = chains[np.arange(n_samples) % len(chains)]
+        X = samplers.sample_visible(parameters, H, rng)
         return samplers.gibbs(parameters, X, _BURN_IN, rng)
 
     @property

@@ -27,7 +27,11 @@ import numpy as np
 from scipy.special import logsumexp
 
 from skgen.rbm.energy import hidden_input, logistic, softplus_sum
-from skgen.rbm.enumeration import blocks_of_log_state_weights, smaller_layer_last
+from skgen.rbm.enumeration import (
+    MAX_UNITS_SUMMED,
+    blocks_of_log_state_weights,
+    smaller_layer_last,
+)
 from skgen.rbm.samplers import bernoulli
 from skgen.rbm.tempering import (
     differences_of_neighbours,
@@ -113,9 +117,9 @@ def exact_log_partition(parameters):
     >>> print(round(np.exp(exact_log_partition(parameters).value)))
     8
     """
-    small, _ = smaller_layer_last(parameters)
-    blocks = [logsumexp(block) for block in blocks_of_log_state_weights(small)]
-    return LogPartition(float(logsumexp(blocks)), 0.0, np.inf, "exact")
+    small, _ = smaller_layer_last(parameters, MAX_UNITS_SUMMED)
+    blocks = map(np.logaddexp.reduce, blocks_of_log_state_weights(small))
+    return LogPartition(float(logsumexp(list(blocks))), 0.0, np.inf, "exact")
 
 
 def annealed_log_partition(parameters, base_bias, n_chains, n_temperatures, rng):
@@ -203,7 +207,7 @@ def reverse_annealed_log_partition(parameters, base_bias, X, n_temperatures, rng
         beta = np.full(len(X), annealing_schedule(fraction), dtype)
         particles = anneal(parameters, base_bias, particles, beta, rng)
     gain, std_error, size = _log_mean_weight(particles)
-    value = _log_base(particles, base_bias) - gain
+    value = _log_base(base_bias, inputs.shape[1]) - gain
     return LogPartition(value, std_error, size, "reverse_ais")
 
 
@@ -221,14 +225,15 @@ def tempered_log_partition(parameters, base_bias, ladder, n_sweeps, rng):
     base_bias : ndarray of shape (M,)
         a0, as :func:`flattened_base` makes it.
     ladder : Ladder
-        Of at least ten chains; a fifth of the sweeps again bring it into equilibrium.
+        A fifth of the sweeps again bring it into equilibrium.
     n_sweeps : int
     rng : numpy.random.Generator
 
     Returns
     -------
     LogPartition
-        The standard error is that of ten groups of independent chains.
+        The standard error is that of ten groups of independent chains, if there are
+        ten chains.
     Ladder
 
     References
@@ -257,18 +262,15 @@ def tempered_log_partition(parameters, base_bias, ladder, n_sweeps, rng):
             differences.append(differences_of_neighbours(ladder, parameters, base_bias))
     # of states at the lower and at the upper temperature: (2, n records, pairs, chains)
     lower, upper = np.stack(differences, axis=1)
-    n_chains = lower.shape[-1]
-    groups = [
-        slice(first, None, _N_GROUPS) for first in range(min(_N_GROUPS, n_chains))
-    ]
+    n_groups = min(_N_GROUPS, lower.shape[-1])
+    groups = [slice(first, None, n_groups) for first in range(n_groups)]
     gains = [_bennett(lower[..., g], upper[..., g]).sum() for g in groups]
-    log_base = softplus_sum(base_bias) + parameters.hidden_bias.size * np.log(2)
+    log_base = _log_base(base_bias, parameters.hidden_bias.size)
     value = float(log_base + _bennett(lower, upper).sum())
-    if len(groups) < _N_GROUPS:
-        return LogPartition(value, np.inf, 0.0, "tempered"), ladder
-    std_error = float(np.std(gains, ddof=1) / np.sqrt(_N_GROUPS))
-    size = 1 / std_error**2 if std_error else np.inf
-    return LogPartition(value, std_error, size, "tempered"), ladder
+    # one chain says nothing of its own error
+    variance = np.var(gains, ddof=1) / n_groups if n_groups > 1 else np.inf
+    size = float(1 / variance) if variance else np.inf
+    return LogPartition(value, float(np.sqrt(variance)), size, "tempered"), ladder
 
 
 def _bennett(lower, upper):
@@ -414,13 +416,12 @@ def summarize(particles, base_bias, method):
     8
     """
     gain, std_error, size = _log_mean_weight(particles)
-    value = _log_base(particles, base_bias) + gain
+    value = _log_base(base_bias, particles.hidden_input.shape[1]) + gain
     return LogPartition(value, std_error, size, method)
 
 
-def _log_base(particles, base_bias):
+def _log_base(base_bias, n_hidden):
     """log Z of the base model."""
-    n_hidden = particles.hidden_input.shape[1]
     return float(softplus_sum(base_bias) + n_hidden * np.log(2))
 
 

@@ -30,7 +30,7 @@ from skgen.rbm.samplers import bernoulli
 N_TEMPERATURES = 10
 """Temperatures of parallel tempering, base and model included."""
 
-_RATE_OF_MEMORY = 0.02  # of the running means of the swap rates, per attempt
+_RATE_OF_MEMORY = 0.02  # of the means of the swap rates, once there are 50 attempts
 
 
 class Ladder(NamedTuple):
@@ -126,8 +126,9 @@ def _swaps(ladder, lower, parameters, base_bias, inputs, rng):
     differences = _differences(ladder, lower, parameters, base_bias, inputs)
     gain = differences[0] - differences[1]
     probability = np.exp(np.minimum(gain, 0))
+    share = max(_RATE_OF_MEMORY, 1 / (ladder.n_sweeps // 2 + 1))  # all alike at first
     rates = ladder.swap_rates
-    rates[lower] += _RATE_OF_MEMORY * (probability.mean(axis=1) - rates[lower])
+    rates[lower] += share * (probability.mean(axis=1) - rates[lower])
     return rng.random(probability.shape) < probability
 
 
@@ -183,7 +184,8 @@ def respaced(ladder):
     """The ladder with its temperatures moved to where swaps are equally likely.
 
     The rejections between two temperatures add up along the ladder, so that the new
-    temperatures divide their cumulated sum, interpolated in beta, into equal parts.
+    temperatures divide their cumulated sum, interpolated in beta, into equal parts,
+    which are the rejections to be expected there.
 
     Examples
     --------
@@ -197,7 +199,8 @@ def respaced(ladder):
     rejected = np.append(0, np.cumsum(1 - ladder.swap_rates + 1e-3))
     equal = np.linspace(0, rejected[-1], rejected.size)
     beta = np.interp(equal, rejected, ladder.beta).astype(ladder.beta.dtype)
-    return ladder._replace(beta=beta)
+    expected = np.full_like(ladder.swap_rates, ladder.swap_rates.mean())
+    return ladder._replace(beta=beta, swap_rates=expected)
 
 
 def tempered_step(parameters, base_bias, inputs, beta, rng, out=None):

@@ -68,7 +68,7 @@ class TrainingState(NamedTuple):
     base_bias : ndarray of shape (M,)
         Of the base model of annealed importance sampling, float32.
     belt : Belt or None
-        Rolling AIS; None where log Z is enumerated or comes from the ladder.
+        Rolling AIS; None where log Z is enumerated.
     n_updates : int
     rng : numpy.random.Generator
     """
@@ -189,9 +189,8 @@ def train_epoch(state, X, settings, learning_rates, resample=False):
                 state, n_rolled = _rolled(state), state.n_updates
         _average(state, memory, settings.averaging, n_averaged)
         _check_finite(state, learning_rates[0])
-        if n_rolled < state.n_updates:
-            state = _rolled(state)
-    if state.ladder is not None:
+        state = _rolled(state)  # to the average that has just moved
+    if settings.negative_phase == "tempered":
         state = state._replace(ladder=respaced(state.ladder))
     return state
 
@@ -264,7 +263,7 @@ def update(state, memory, n_rows, settings, learning_rate):
     X, P = memory.X[: n + 2], memory.P[: n + 2]
     state = _draw_from_model(state, X[:n_rows], settings, out=X[n_rows:n])
     hidden_probability(state.parameters, X[:n], out=P[:n])
-    if settings.negative_phase == "pcd":
+    if settings.negative_phase in ("pcd", "tempered"):
         bernoulli(P[n_rows:n], state.rng, out=state.chains)
 
     offsets = state.offsets
@@ -342,7 +341,9 @@ def _follow(mean, value):
 
 def _chains_per_update(settings, n_chains, n_rows):
     """States of the model in an update with n_rows rows of data."""
-    return {"cd": n_rows, "exact": 0}.get(settings.negative_phase, n_chains)
+    if settings.negative_phase == "exact":
+        return 0
+    return n_rows if settings.negative_phase == "cd" else n_chains
 
 
 def _updates_per_move(settings, n_chains):

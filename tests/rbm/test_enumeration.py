@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 from skgen.rbm import enumeration
 from skgen.rbm.energy import RBMParameters, hidden_free_energy
 from skgen.rbm.partition import exact_log_partition
+from skgen.rbm.samplers import exact_samples
 
 
 def random_model(n_visible, n_hidden, scale, seed=1):
@@ -44,6 +45,8 @@ def test_limit_is_named():
         ValueError, match=r"limited to 25 units, got 30 features and 26"
     ):
         exact_log_partition(parameters)
+    with pytest.raises(ValueError, match=r"limited to 20 units, got 30 features"):
+        exact_samples(parameters, 1, np.random.default_rng(0))
 
 
 def test_many_blocks_of_states_are_never_held_at_once():

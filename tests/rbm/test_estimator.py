@@ -496,7 +496,49 @@ def test_swap_rate_is_that_of_tempering_only(binary_digits):
     rbm.set_params(negative_phase="tempered", warm_start=True).fit(binary_digits)
     assert 0 < rbm.history_.swap_rate[-1] < 1
     rbm.set_params(negative_phase="pcd").fit(binary_digits)
+    assert np.isnan(rbm.history_.swap_rate[-1])
     assert rbm.n_iter_ == 3
+
+
+@pytest.mark.parametrize("n_components", [14, 22])
+def test_tempered_models_know_log_z(binary_digits, n_components):
+    """Bridges while fit runs; at its end they, or enumeration where it is quick."""
+    rbm = BinaryRBM(
+        n_components,
+        negative_phase="tempered",
+        max_iter=6,
+        early_stopping=True,
+        random_state=0,
+    ).fit(binary_digits, X_val=binary_digits[:300])
+    assert rbm.history_.log_partition_std.max() < 0.3
+    exact = rbm.estimate_log_partition("exact").value
+    if n_components == 14:
+        assert rbm.log_partition_ == exact
+        best = np.argmax(rbm.history_.validation_log_likelihood)
+        gap = rbm.score(binary_digits[:300])
+        gap -= rbm.history_.validation_log_likelihood[best]
+        assert abs(gap) < 4 * rbm.history_.log_partition_std[best] + 0.1
+    else:
+        error = abs(rbm.log_partition_ - exact)
+        assert 0 < error < 4 * rbm.log_partition_std_
+        assert rbm.log_partition_std_ < 0.1
+    again = pickle.loads(pickle.dumps(rbm))
+    assert_array_equal(again.sample(5), rbm.sample(5))
+    assert again.sample(200).mean() == pytest.approx(binary_digits.mean(), abs=0.05)
+    again.partial_fit(binary_digits[:50])
+    assert np.isfinite(again.log_partition_)
+
+
+def test_tempering_with_one_chain_and_after_other_phases(binary_digits):
+    X = binary_digits[:200]
+    rbm = BinaryRBM(
+        14, n_chains=1, negative_phase="tempered", early_stopping=True, max_iter=3
+    ).fit(X)
+    assert rbm.n_iter_ == 3
+    rbm = BinaryRBM(24, max_iter=2, early_stopping=True, warm_start=True).fit(X)
+    for negative_phase in ("tempered", "cd", "tempered", "pcd"):
+        rbm.set_params(negative_phase=negative_phase).fit(X)
+        assert np.isfinite(rbm.score(X))
 
 
 def test_forward_and_reverse_ais_agree(binary_digits):
@@ -530,7 +572,7 @@ def test_samples_from_the_belt_are_draws_from_the_model(binary_digits, monkeypat
     rbm = BinaryRBM(16, max_iter=20, partition_method="rolling", random_state=0)
     rbm.fit(binary_digits)
     exact = rbm.sample(4000, random_state=0)
-    monkeypatch.setattr("skgen.rbm.enumeration.MAX_UNITS_UNASKED", 0)
+    monkeypatch.setattr("skgen.rbm.enumeration.MAX_UNITS", 0)
     drawn = rbm.sample(4000, random_state=1, n_gibbs_steps=500)
 
     def pairs(X):

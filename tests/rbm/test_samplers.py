@@ -55,3 +55,30 @@ def test_bernoulli(dtype):
     error = np.sqrt(probability * (1 - probability) / n)
     assert np.all(np.abs(draws.mean(axis=0) - probability) <= 4 * error)
     assert_allclose(draws[:, [0, -1]].mean(axis=0), [0, 1])
+
+
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937, np.random.Philox])
+def test_bernoulli_of_any_bit_generator(bits):
+    probability = np.full(100_000, 0.3, np.float32)
+    draws = samplers.bernoulli(probability, np.random.Generator(bits(5)))
+    assert abs(draws.mean() - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 100_000)
+
+
+def test_bernoulli_beyond_its_first_bits():
+    """Probabilities below 2^-16 are decided by what is drawn after a tie."""
+    probability = np.full(4_000_000, 2.0**-18, np.float32)
+    n_ones = samplers.bernoulli(probability, np.random.default_rng(6)).sum()
+    expected = probability.size * 2.0**-18
+    assert abs(n_ones - expected) < 4 * np.sqrt(expected)
+
+
+def test_bernoulli_when_all_draws_tie(monkeypatch):
+    """The first 16 bits of 0.7 are 45,875 of 65,536; the rest of it is 0.2."""
+    word = np.uint64(sum(45_875 << shift for shift in (0, 16, 32, 48)))
+    monkeypatch.setattr(
+        samplers, "_random_words", lambda rng, size: np.full(size, word)
+    )
+    draws = samplers.bernoulli(np.full(10_000, 0.7), np.random.default_rng(7))
+    share = 0.7 * 65_536 - 45_875
+    error = np.sqrt(share * (1 - share) / 10_000)
+    assert abs(draws.mean() - share) < 4 * error

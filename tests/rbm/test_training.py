@@ -162,7 +162,20 @@ def test_offsets_never_decay_to_denormals():
     assert state.offsets.visible.min() >= np.float32(1e-6)
 
 
-@pytest.mark.parametrize("negative_phase", ["pcd", "cd"])
+@pytest.mark.parametrize("n_updates", [1, 5, 7, 8])
+def test_the_belt_ends_an_epoch_at_the_average(n_updates):
+    """Else log Z and the parameters of the model would belong to two models."""
+    X = (np.random.default_rng(1).random((n_updates, 6)) < 0.4).astype(np.uint8)
+    state = new_state(X, with_belt=True)
+    settings = PLAIN._replace(batch_size=1, negative_phase="pcd", averaging=0.9)
+    for _ in range(2):
+        state = train_epoch(state, X, settings, np.full(n_updates, 0.1))
+        particles, average = state.belt.particles, state.average
+        inputs = particles.X @ average.weights + average.hidden_bias
+        assert_allclose(particles.hidden_input, inputs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("negative_phase", ["pcd", "cd", "tempered"])
 def test_sparse_rows_train_like_dense_ones(X, negative_phase):
     settings = PLAIN._replace(batch_size=3, negative_phase=negative_phase)
     rates = np.full(3, 0.1)
