@@ -66,9 +66,9 @@ def write_table(arguments, rows):
     """Print the rows, a list of dicts, and write them with what they ran on."""
     print(pd.DataFrame(rows).to_string(index=False))
     RESULTS.mkdir(exist_ok=True)
-    data = pathlib.Path(arguments.data).stem if arguments.data else "digits"
+    data = f"-{pathlib.Path(arguments.data).stem}" if arguments.data else ""
     quick = "-quick" if arguments.quick else ""
-    path = RESULTS / f"{arguments.name}-{data}{quick}.json"
+    path = RESULTS / f"{arguments.name}{data}{quick}.json"
     versions = {
         "skgen": skgen.__version__,
         "python": platform.python_version(),

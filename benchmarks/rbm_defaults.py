@@ -26,6 +26,8 @@ CHANGES = [
     {"max_iter": 100},
     {"averaging": 0.0},
     {"centered": False},
+    {"negative_phase": "cd"},
+    {"negative_phase": "tempered"},
 ]
 
 
