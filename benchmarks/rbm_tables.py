@@ -1,8 +1,10 @@
 """Test log-likelihood on a binary table that comes in three parts.
 
-A small grid, every model trained with early stopping on X_valid and the best by its
-likelihood kept. log Z is by bridge sampling along the ladder of parallel tempering;
-beside it AIS from 1,000 particles, optimistic, and reverse AIS, pessimistic.
+A small grid, every model trained with early stopping on X_valid. log Z is that of
+``fit``; beside it AIS from 1,000 particles, and reverse AIS. A mode of the model that
+holds no data may be met by some of the particles only: then AIS tells of it in few of
+its weights, and the others not at all. So the model is chosen by the least of the three
+likelihoods of X_valid, and that one is to be quoted.
 """
 
 import time
@@ -25,7 +27,7 @@ def run(path, quick):
     if quick:
         points, parts = points[:2], [part[:1000] for part in parts]
     rows = Parallel(n_jobs=2)(delayed(fitted)(point, *parts, quick) for point in points)
-    best = max(rows, key=lambda row: row["validation nats"])
+    best = max(rows, key=lambda row: row["least validation nats"])
     return [{"chosen": "*" if row is best else "", **row} for row in rows]
 
 
@@ -49,8 +51,13 @@ def fitted(point, X_train, X_valid, X_test, quick):
         "test nats": round(rbm.score(X_test), 2),
         "+-": round(rbm.log_partition_std_, 2),
     }
+    largest = rbm.log_partition_
     for method in ("ais", "reverse_ais"):
         estimate = rbm.estimate_log_partition(method, n_chains=1000, random_state=1)
+        largest = max(largest, estimate.value)
         row[f"test nats, {method}"] = round(float(-energies - estimate.value), 2)
         row[f"ESS, {method}"] = round(estimate.effective_sample_size)
+    excess = largest - rbm.log_partition_
+    row["least validation nats"] = round(rbm.score(X_valid) - excess, 2)
+    row["least test nats"] = round(rbm.score(X_test) - excess, 2)
     return row

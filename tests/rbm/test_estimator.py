@@ -17,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from skgen import BinaryRBM
+from skgen.rbm import partition
 from skgen.rbm.energy import RBMParameters, free_energy
 from tests.rbm.reference import all_states, p_value
 
@@ -527,6 +528,24 @@ def test_tempered_models_know_log_z(binary_digits, n_components):
     assert again.sample(200).mean() == pytest.approx(binary_digits.mean(), abs=0.05)
     again.partial_fit(binary_digits[:50])
     assert np.isfinite(again.log_partition_)
+
+
+@pytest.mark.parametrize("excess, replaced", [(2.0, False), (4.0, True)])
+def test_a_mode_that_only_annealing_meets(binary_digits, monkeypatch, excess, replaced):
+    bridged = BinaryRBM(22, negative_phase="tempered", max_iter=2, random_state=0).fit(
+        binary_digits[:300]
+    )
+    annealed = partition.annealed_log_partition
+
+    def with_a_mode(*arguments):
+        estimate, particles = annealed(*arguments)
+        value = bridged.log_partition_ + excess
+        return estimate._replace(value=value), particles
+
+    monkeypatch.setattr(partition, "annealed_log_partition", with_a_mode)
+    rbm = clone(bridged).fit(binary_digits[:300])
+    gain = excess if replaced else 0
+    assert rbm.log_partition_ == pytest.approx(bridged.log_partition_ + gain)
 
 
 def test_tempering_with_one_chain_and_after_other_phases(binary_digits):
