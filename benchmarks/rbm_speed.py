@@ -118,6 +118,7 @@ def rbms_epoch(X, batch_size):
     data = torch.from_numpy(X).float()
     visible, hidden, weights = _init_parameters(N_HIDDEN, data, "cpu", torch.float32)
     rbm = BBRBM(weights, visible, hidden)
+    rbm.init_grad()
     optimizer = torch.optim.SGD(rbm.parameters(), lr=0.05, maximize=True)
     chains = rbm.init_chains(batch_size)
     row_weights = torch.ones(len(data))
