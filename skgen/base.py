@@ -86,8 +86,8 @@ class GenerativeEstimator(
       that trains for an epoch; `done` are the epochs before each update;
     - ``_evaluate(state, X, X_val)``: scores of the learning curve and the criterion of
       early stopping; X_val may be None;
-    - ``_conclude(state, n_rows_seen, course)``: the state to be kept, and the rest of
-      what makes a fitted model;
+    - ``_conclude(state, X, n_rows_seen, course)``: the state to be kept, and the rest
+      of what makes a fitted model;
     - ``_store(state, model, dtype)``: sets the fitted attributes;
     - ``_fixed_by_fit``: names of parameters that cannot change while training goes on;
     - ``_updates_per_epoch``: what ``batch_size="auto"`` aims at.
@@ -210,7 +210,7 @@ class GenerativeEstimator(
                 state = self._start(X, rng)
             state, history = self._run(state, X, X_val, course)
             n_rows_seen = X.shape[0] * int(history.epoch[-1])
-            state, model = self._conclude(state, n_rows_seen, course)
+            state, model = self._conclude(state, X, n_rows_seen, course)
         self._store(state, model, dtype)
         self.history_ = history
         self.n_iter_ = len(history)

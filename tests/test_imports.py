@@ -25,6 +25,7 @@ RBM_ORDER = [
 ]
 VAE_ORDER = [
     "likelihoods",
+    "priors",
     "networks",
     "bounds",
     "training",

@@ -329,7 +329,7 @@ class BinaryRBM(FittedRBM):
         )
         return estimate, partition.equal_particles(ladder.X[-1])
 
-    def _conclude(self, state, n_rows_seen, course):
+    def _conclude(self, state, X, n_rows_seen, course):
         """With log Z as `partition_method` asks for, and particles at the model."""
         method = self.partition_method
         small = min(state.average.weights.shape) <= enumeration.MAX_UNITS

@@ -10,11 +10,15 @@ References
 ----------
 Kingma, D. P. and Welling, M. Auto-encoding variational Bayes. ICLR 2014.
 Burda, Y., Grosse, R. and Salakhutdinov, R. Importance weighted autoencoders. ICLR 2016.
+Tucker, G. et al. Doubly reparameterized gradient estimators for Monte Carlo objectives.
+ICLR 2019.
 """
 
 import math
 
 import torch
+
+from skgen.vae.priors import StandardNormal, log_normal
 
 _VALUES_PER_CHUNK = 2**23  # 32 MB of float32 for the widest tensor
 
@@ -66,21 +70,31 @@ def elbo_terms(model, X, noise, surrogate=False):
     likelihood = model.likelihood
     log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
     reconstruction = log_prob(model.decode(H), X)
+    if isinstance(model.prior, StandardNormal):
+        kl = gaussian_kl(mean, log_std)
+    else:
+        kl = log_normal(H, mean, log_std) - model.log_prior(H)
     if noise.ndim == 3:
         reconstruction = reconstruction.mean(dim=0)
-    return reconstruction, gaussian_kl(mean, log_std)
+        kl = kl.mean(dim=0) if kl.ndim == 2 else kl
+    return reconstruction, kl
 
 
-def log_weights(model, X, noise, proposal="encoder"):
+def log_weights(model, X, noise, proposal="encoder", doubly=False):
     """Log importance weights, shape (k, n).
+
+    With `doubly`, the weights are those whose gradient, weighted by their normalised
+    values, is the doubly reparameterised one: q is held fixed where it is evaluated,
+    and what reaches the encoder through h is weighted once more.
 
     Parameters
     ----------
     model : Autoencoder
     X : tensor of shape (n, n_features)
     noise : tensor of shape (k, n or 1, n_components)
-        Standard normal draws.
+        Standard normal draws; with the prior as the proposal, draws from the prior.
     proposal : {"encoder", "prior"}, default="encoder"
+    doubly : bool, default=False
 
     Examples
     --------
@@ -97,9 +111,14 @@ def log_weights(model, X, noise, proposal="encoder"):
         return model.likelihood.log_prob(model.decode(noise), X)
     mean, log_std = model.posterior(X)
     H = mean + torch.exp(log_std) * noise
-    log_p = model.likelihood.log_prob(model.decode(H), X)
-    ratio = 0.5 * (noise.square() - H.square()).sum(dim=-1) + log_std.sum(dim=-1)
-    return log_p + ratio
+    if doubly:
+        mean, log_std = mean.detach(), log_std.detach()
+    log_p = model.likelihood.log_prob(model.decode(H), X) + model.log_prior(H)
+    weights = log_p - log_normal(H, mean, log_std)
+    if doubly and H.requires_grad:
+        normalized = torch.softmax(weights.detach(), dim=0)
+        H.register_hook(lambda gradient: gradient * normalized[..., None])
+    return weights
 
 
 def log_mean_weight(weights):
@@ -124,7 +143,7 @@ def log_likelihood(model, X, noise, proposal="encoder", width=1):
     model : Autoencoder
     X : tensor of shape (n, n_features)
     noise : tensor of shape (k, n_components)
-        Draws that all rows share.
+        Standard normal draws, or draws from the prior, that all rows share.
     proposal : {"encoder", "prior"}, default="encoder"
     width : int, default=1
         Of the widest layer, for the size of the chunks.

@@ -21,16 +21,19 @@ from skgen.vae.networks import (
     mlp,
     widest_layer,
 )
+from skgen.vae.priors import N_PARTS, Mixture, StandardNormal, VampPrior
 from skgen.vae.training import (
     Settings,
     initial_state,
     mean_elbo,
     moved,
+    posterior_mean_variance,
     seeded_modules,
     train_epoch,
 )
 from skgen.validation import Interval, StrOptions, float_dtype, rows_as_float
 
+_ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
 _ROWS_FOR_MOMENTS = 5000  # behind the initial units and biases
 
 
@@ -69,6 +72,9 @@ class VariationalAutoencoder(FittedVAE):
     noise_variance : {"scalar", "feature"} or float, default="scalar"
         sigma^2 of likelihood="gaussian": one learned, one learned per feature, or
         fixed; a ``Gaussian`` object brings its own.
+    prior : {"normal", "mixture", "vamp"}, default="normal"
+        N(0, I), a mixture of 100 diagonal Gaussians, learned, or the mixture of the
+        encoder's posteriors of 100 learned pseudo-inputs.
     objective : {"elbo", "iwae"}, default="elbo"
         The bound that is maximised; with one importance sample "iwae" is the ELBO.
     n_importance_samples : int, default=1
@@ -119,6 +125,9 @@ class VariationalAutoencoder(FittedVAE):
     encoder_, decoder_ : torch.nn.Module
     noise_variance_ : ndarray of shape (1,) or (n_features,)
         With a Gaussian likelihood.
+    active_units_ : ndarray of bool of shape (n_components,)
+        Latents that carry information: the variance of their posterior mean over the
+        training rows is above 0.01. Few of them are a sign of posterior collapse.
     n_iter_ : int
     history_ : numpy.recarray of shape (n_iter_,)
         epoch, seconds, train_elbo (of at most 1,000 rows), validation_elbo; nats.
@@ -158,6 +167,7 @@ class VariationalAutoencoder(FittedVAE):
             StrOptions({"scalar", "feature"}),
             Interval(Real, 0, None, closed="neither"),
         ],
+        "prior": [StrOptions({"normal", "mixture", "vamp"})],
         "objective": [StrOptions({"elbo", "iwae"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
@@ -196,6 +206,7 @@ class VariationalAutoencoder(FittedVAE):
         "decoder",
         "likelihood",
         "noise_variance",
+        "prior",
     )
 
     def __init__(
@@ -208,6 +219,7 @@ class VariationalAutoencoder(FittedVAE):
         decoder=None,
         likelihood="gaussian",
         noise_variance="scalar",
+        prior="normal",
         objective="elbo",
         n_importance_samples=1,
         beta=1.0,
@@ -237,6 +249,7 @@ class VariationalAutoencoder(FittedVAE):
         self.decoder = decoder
         self.likelihood = likelihood
         self.noise_variance = noise_variance
+        self.prior = prior
         self.objective = objective
         self.n_importance_samples = n_importance_samples
         self.beta = beta
@@ -292,7 +305,13 @@ class VariationalAutoencoder(FittedVAE):
             decoder = as_network(
                 self.decoder, "decoder", n_latent, n_outputs, default_decoder
             )
-        model = Autoencoder(encoder, decoder, likelihood, n_latent)
+        prior = StandardNormal()
+        if self.prior == "mixture":
+            prior = Mixture(n_latent, generator)
+        elif self.prior == "vamp":
+            rows = rng.choice(X.shape[0], N_PARTS)
+            prior = VampPrior(torch.from_numpy(rows_as_float(X, rows, np.float32)))
+        model = Autoencoder(encoder, decoder, likelihood, n_latent, prior)
         return initial_state(model.to(self._resolve_device()), rng)
 
     def _seeded(self, device, rng):
@@ -333,13 +352,14 @@ class VariationalAutoencoder(FittedVAE):
         )
         return scores, scores.validation_elbo
 
-    def _conclude(self, state, n_rows_seen, course):
+    def _conclude(self, state, X, n_rows_seen, course):
+        active = posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
         state = moved(state, torch.device("cpu"))  # pickles load anywhere
         model = copy.deepcopy(state.average).eval()
-        return state, (model, widest_layer(model))
+        return state, (model, widest_layer(model), active)
 
     def _store(self, state, model, dtype):
-        model, self._width = model
+        model, self._width, self.active_units_ = model
         self._model = model
         self.encoder_, self.decoder_ = model.encoder, model.decoder
         vars(self).pop("noise_variance_", None)

@@ -242,9 +242,9 @@ class FittedVAE(GenerativeEstimator):
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         seed = int(self._generator(random_state).integers(2**62))
         generator = torch.Generator().manual_seed(seed)
-        H = torch.randn((n_samples, self._n_features_out), generator=generator)
         likelihood = self._model.likelihood
         with torch.no_grad():
+            H = self._from_prior(n_samples, generator)
             blocks = [
                 likelihood.sample(self._model.decode(H[rows]), generator)
                 for rows in row_blocks(n_samples, self._width)
@@ -261,13 +261,23 @@ class FittedVAE(GenerativeEstimator):
     def _n_features_out(self):
         return self._model.n_components
 
+    def _from_prior(self, n_samples, generator):
+        model = self._model
+        shape = (n_samples, self._n_features_out)
+        return model.prior.sample(shape, generator, model.posterior)
+
     def _noise(self, n_samples, seed):
         generator = torch.Generator().manual_seed(seed)
         shape = (n_samples, self._n_features_out)
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     def _log_likelihood(self, X, n_samples, proposal, seed):
-        noise = self._noise(n_samples, seed)
+        if proposal == "encoder":
+            noise = self._noise(n_samples, seed)
+        else:
+            with torch.no_grad():
+                generator = torch.Generator().manual_seed(seed)
+                noise = self._from_prior(n_samples, generator)
 
         def estimate(model, X):
             shared = noise.to(X)

@@ -6,6 +6,8 @@ import itertools
 import torch
 from torch import nn
 
+from skgen.vae.priors import StandardNormal
+
 ACTIVATIONS = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
@@ -143,6 +145,8 @@ class Autoencoder(nn.Module):
         Rows of n_components values to ``likelihood.n_outputs`` numbers.
     likelihood : Likelihood
     n_components : int
+    prior : torch.nn.Module, default=None
+        Of :mod:`skgen.vae.priors`; None: N(0, I).
 
     Examples
     --------
@@ -155,12 +159,17 @@ class Autoencoder(nn.Module):
     [torch.Size([5, 2]), torch.Size([5, 2])]
     """
 
-    def __init__(self, encoder, decoder, likelihood, n_components):
+    def __init__(self, encoder, decoder, likelihood, n_components, prior=None):
         super().__init__()
+        self.prior = StandardNormal() if prior is None else prior
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
         self.n_components = n_components
+
+    def log_prior(self, H):
+        """log p(h), nats, for H of any shape."""
+        return self.prior(H, self.posterior)
 
     def decode(self, H):
         """Outputs of the decoder, which sees a matrix of rows, for H of any shape."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from skgen.fitting import averaging_share
-from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
+from skgen.vae.bounds import elbo_terms, log_weights
 from skgen.vae.networks import Autoencoder
 from skgen.validation import row_blocks, rows_as_float
 
@@ -243,6 +243,40 @@ def mean_elbo(model, X):
     return total / X.shape[0]
 
 
+@torch.no_grad()
+def posterior_mean_variance(model, X):
+    """Variance over the rows of X of the posterior mean of each latent.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    X : ndarray or CSR matrix of shape (n, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_components,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import posterior_mean_variance
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> posterior_mean_variance(model, np.zeros((5, 3)))
+    array([0., 0.])
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    means = []
+    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
+        block = torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)
+        means.append(model.posterior(block)[0].cpu().double())
+    return torch.cat(means).var(dim=0, correction=0).numpy()
+
+
 def _step(state, X, settings, learning_rate, kl_weight, generator):
     model, optimizer = state.model, state.optimizer
     for group in optimizer.param_groups:
@@ -264,7 +298,10 @@ def _loss(model, X, settings, kl_weight, generator):
         (*shape, model.n_components), device=X.device, generator=generator
     )
     if settings.objective == "iwae" and n_draws > 1:  # of one draw it is the ELBO
-        return -log_mean_weight(log_weights(model, X, noise)).mean()
+        weights = log_weights(model, X, noise, doubly=True)
+        # its gradient is that of the bound, its value is not
+        normalized = torch.softmax(weights.detach(), dim=0)
+        return -(normalized * weights).sum(dim=0).mean()
     reconstruction, kl = elbo_terms(model, X, noise, surrogate=True)
     return (kl_weight * kl - reconstruction).mean()
 

@@ -93,6 +93,52 @@ def test_kl_agrees_with_divergences():
     assert_allclose(computed.numpy(), gaussian_kl_divergence(mean, std))
 
 
+def doubly_reparameterized(model, X, noise):
+    """Gradients of encoder and decoder as training takes them."""
+    weights = bounds.log_weights(model, X, noise, doubly=True)
+    normalized = torch.softmax(weights.detach(), dim=0)
+    (normalized * weights).sum(dim=0).mean().backward()
+    return gradients(model)
+
+
+def plain(model, X, noise):
+    bounds.log_mean_weight(bounds.log_weights(model, X, noise)).mean().backward()
+    return gradients(model)
+
+
+def gradients(model):
+    return [
+        np.concatenate([p.grad.numpy().ravel() for p in part.parameters()])
+        for part in (model.encoder, model.decoder)
+    ]
+
+
+def test_doubly_reparameterized_gradient_has_no_variance_at_the_posterior(known):
+    """Where q(h | x) = p(h | x) nothing is left for the encoder to gain."""
+    X = torch.from_numpy(known.X)
+    encoder, decoder = doubly_reparameterized(known.model(), X, noise(5, 6, 2))
+    assert np.abs(encoder).max() < 1e-6 < np.abs(decoder).max()
+    assert np.abs(plain(known.model(), X, noise(5, 6, 2))[0]).max() > 1e-2
+
+
+def test_doubly_reparameterized_gradient_is_that_of_the_bound(known):
+    X = torch.from_numpy(known.X)
+    model = [0.5, 1.5]
+    new, old = [], []
+    for seed in range(400):
+        draws = noise(8, 6, 2, seed=seed)
+        new.append(doubly_reparameterized(known.model(*model), X, draws))
+        old.append(plain(known.model(*model), X, draws))
+    for index, part in enumerate(("encoder", "decoder")):
+        a, b = (np.array([pair[index] for pair in pairs]) for pairs in (new, old))
+        if part == "decoder":
+            assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+            continue
+        error = (a - b).std(axis=0) / np.sqrt(len(a))
+        assert np.all(np.abs((a - b).mean(axis=0)) < 4.5 * error)
+        assert a.var(axis=0).sum() < b.var(axis=0).sum()
+
+
 def test_iwae_does_not_decrease_in_k(known):
     """Over nested groups of the same draws the inequality holds draw by draw."""
     X = torch.from_numpy(known.X)

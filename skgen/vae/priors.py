@@ -1,0 +1,124 @@
+"""Priors over the latents: what p(h) is, its log-density and its draws.
+
+A prior is a module, so that what it learns is trained with the networks:
+
+- ``StandardNormal``: N(0, I), with the KL divergence in closed form;
+- ``Mixture``: a mixture of diagonal Gaussians, every part of it learned;
+- ``VampPrior``: the mixture of the encoder's posteriors of learned pseudo-inputs.
+
+References
+----------
+Tomczak, J. M. and Welling, M. VAE with a VampPrior. AISTATS 2018.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+N_PARTS = 100
+"""Gaussians of a mixture, or pseudo-inputs."""
+
+
+def log_normal(H, mean, log_std):
+    """log N(h | mean, diag std^2), summed over the last axis, nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.priors import log_normal
+    >>> log_normal(torch.zeros(1), torch.zeros(1), torch.zeros(1))
+    tensor(-0.9189)
+    """
+    scaled = (H - mean) * torch.exp(-log_std)
+    log_density = -0.5 * (scaled.square() + math.log(2 * math.pi)) - log_std
+    return log_density.sum(dim=-1)
+
+
+class StandardNormal(nn.Module):
+    """N(0, I).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.priors import StandardNormal
+    >>> StandardNormal()(torch.zeros(3, 2)).shape
+    torch.Size([3])
+    """
+
+    def forward(self, H, encode=None):
+        """log p(h) of every row of H, nats."""
+        zero = torch.zeros((), device=H.device, dtype=H.dtype)
+        return log_normal(H, zero, zero)
+
+    def sample(self, shape, generator, encode=None):
+        """Draws of the given shape, (n_samples, n_components)."""
+        return torch.randn(shape, generator=generator)
+
+
+class Mixture(nn.Module):
+    """sum_k w_k N(h | m_k, diag s_k^2), all parts learned.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.priors import Mixture
+    >>> Mixture(2, torch.Generator().manual_seed(0))(torch.zeros(3, 2)).shape
+    torch.Size([3])
+    """
+
+    def __init__(self, n_components, generator):
+        super().__init__()
+        self.means = nn.Parameter(
+            torch.randn((N_PARTS, n_components), generator=generator)
+        )
+        self.log_stds = nn.Parameter(torch.zeros(N_PARTS, n_components))
+        self.log_weights = nn.Parameter(torch.zeros(N_PARTS))
+
+    def parts(self, encode=None):
+        """Means, log standard deviations and log-weights of the Gaussians."""
+        return self.means, self.log_stds, torch.log_softmax(self.log_weights, dim=0)
+
+    def forward(self, H, encode=None):
+        """log p(h) of every row of H, nats."""
+        means, log_stds, log_weights = self.parts(encode)
+        # -|h - m|^2 / 2 s^2 of all pairs by two products
+        precision = torch.exp(-2 * log_stds)
+        rows = H.reshape(-1, H.shape[-1])
+        squares = rows.square() @ precision.T - 2 * rows @ (means * precision).T
+        constant = (means.square() * precision + 2 * log_stds).sum(dim=-1)
+        constant = constant + H.shape[-1] * math.log(2 * math.pi)
+        log_densities = log_weights - 0.5 * (squares + constant)
+        return torch.logsumexp(log_densities, dim=-1).reshape(H.shape[:-1])
+
+    def sample(self, shape, generator, encode=None):
+        """Draws of the given shape, (n_samples, n_components)."""
+        means, log_stds, log_weights = self.parts(encode)
+        part = torch.multinomial(
+            log_weights.exp(), shape[0], replacement=True, generator=generator
+        )
+        noise = torch.randn(shape, generator=generator)
+        return means[part] + torch.exp(log_stds[part]) * noise
+
+
+class VampPrior(Mixture):
+    """The equal mixture of q(h | u_k) over learned pseudo-inputs u_k.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.priors import VampPrior
+    >>> prior = VampPrior(torch.zeros(5, 3))
+    >>> H, encode = torch.zeros(4, 2), lambda X: (X[:, :2], X[:, :2])
+    >>> prior(H, encode).shape
+    torch.Size([4])
+    """
+
+    def __init__(self, rows):
+        nn.Module.__init__(self)
+        self.inputs = nn.Parameter(rows)
+
+    def parts(self, encode=None):
+        """Means, log standard deviations and log-weights of the Gaussians."""
+        means, log_stds = encode(self.inputs)
+        return means, log_stds, means.new_full((len(means),), -math.log(len(means)))

@@ -1,0 +1,150 @@
+"""Priors against torch.distributions, against each other, and inside the model."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import norm
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from torch import distributions
+
+from skgen import VariationalAutoencoder
+from skgen.vae import bounds, priors
+from skgen.vae.likelihoods import Gaussian
+from skgen.vae.networks import Autoencoder
+
+
+def mixture(n_components=2, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    prior = priors.Mixture(n_components, generator)
+    with torch.no_grad():
+        prior.log_stds.normal_(0, 0.5, generator=generator)
+        prior.log_weights.normal_(0, 1, generator=generator)
+    return prior.double()
+
+
+def as_distribution(prior, encode=None):
+    means, log_stds, log_weights = (part.detach() for part in prior.parts(encode))
+    parts = distributions.Independent(distributions.Normal(means, log_stds.exp()), 1)
+    weights = distributions.Categorical(logits=log_weights)
+    return distributions.MixtureSameFamily(weights, parts)
+
+
+def draws(*shape, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def encode(X):
+    """To two latents, of deviation 1/2."""
+    return X[..., :2], torch.full_like(X[..., :2], np.log(0.5))
+
+
+def test_normal():
+    H = draws(5, 7, 3)
+    standard = distributions.Normal(torch.zeros(()).double(), 1)
+    assert_allclose(priors.StandardNormal()(H), standard.log_prob(H).sum(dim=-1))
+
+
+def test_mixture():
+    H, prior = 2 * draws(5, 7, 2), mixture()
+    assert_allclose(prior(H).detach(), as_distribution(prior).log_prob(H))
+
+
+def test_vamp_is_the_mixture_of_the_posteriors():
+    H, prior = 2 * draws(6, 2), priors.VampPrior(draws(9, 4))
+    expected = as_distribution(prior, encode).log_prob(H)
+    assert_allclose(prior(H, encode).detach(), expected)
+    assert prior.inputs.requires_grad
+
+
+@pytest.mark.parametrize("prior", [mixture(), priors.VampPrior(draws(9, 4))])
+def test_draws_have_the_moments_of_the_prior(prior):
+    n = 100_000
+    with torch.no_grad():
+        H = prior.sample((n, 2), torch.Generator().manual_seed(2), encode)
+    expected = as_distribution(prior, encode)
+    error = (expected.variance / n).sqrt()
+    assert torch.all((H.mean(dim=0) - expected.mean).abs() < 4.5 * error)
+    # the fourth moment of a mixture is unknown here: its estimate gives the error
+    squares = (H - expected.mean).square()
+    error = squares.std(dim=0) / n**0.5
+    assert torch.all((squares.mean(dim=0) - expected.variance).abs() < 4.5 * error)
+
+
+def linear(n_in, n_out, seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return torch.nn.Linear(n_in, n_out).double()
+
+
+def autoencoder(prior=None):
+    likelihood = Gaussian(noise_variance=0.5).build(4).double()
+    return Autoencoder(linear(4, 4, 0), linear(2, 4, 1), likelihood, 2, prior)
+
+
+def test_a_mixture_that_is_normal_changes_nothing():
+    prior = mixture()
+    with torch.no_grad():
+        for array in prior.parameters():
+            array.zero_()
+    X, noise = draws(6, 4), draws(3, 6, 2, seed=3)
+    expected = bounds.log_weights(autoencoder(), X, noise).detach()
+    assert_allclose(bounds.log_weights(autoencoder(prior), X, noise).detach(), expected)
+    # the KL term is then an estimate of the closed form
+    noise = draws(100_000, 1, 2, seed=4)
+    _, kl = bounds.elbo_terms(autoencoder(), X, noise[:1])
+    _, estimate = bounds.elbo_terms(autoencoder(prior), X, noise)
+    mean, log_std = autoencoder().posterior(X)
+    H = mean + log_std.exp() * noise
+    terms = priors.log_normal(H, mean, log_std) - autoencoder().log_prior(H)
+    error = terms.std(dim=0) / len(noise) ** 0.5
+    assert torch.all((estimate - kl).abs() < 4.5 * error)
+
+
+def test_active_units_tell_a_collapsed_latent():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2)) @ rng.normal(size=(2, 6))
+    X += 0.1 * rng.normal(size=X.shape)
+    linear = VariationalAutoencoder(4, hidden_layer_sizes=(), random_state=0).fit(X)
+    assert linear.active_units_.sum() == 2
+    variance = linear.transform(X).var(axis=0)
+    assert_array_equal(linear.active_units_, variance > 0.01)
+
+
+@pytest.mark.parametrize("prior", ["normal", "mixture", "vamp"])
+@pytest.mark.parametrize("objective", ["elbo", "iwae"])
+def test_estimator(prior, objective):
+    X = load_iris().data
+    vae = VariationalAutoencoder(
+        2,
+        hidden_layer_sizes=(16,),
+        prior=prior,
+        objective=objective,
+        n_importance_samples=3,
+        learning_rate=0.01,
+        max_iter=60,
+        random_state=0,
+    )
+    vae.fit(X)
+    columns = norm(X.mean(axis=0), X.std(axis=0)).logpdf(X).sum(axis=1)
+    assert vae.score(X) > columns.mean() + 1
+    encoder, direct = (
+        vae.log_likelihood(X, n_samples=20_000, proposal=proposal, random_state=1)
+        for proposal in ("encoder", "prior")
+    )
+    assert abs(encoder.mean() - direct.mean()) < 0.05
+    elbo, reconstruction, kl = vae.elbo(X, return_terms=True)
+    assert_allclose(elbo, reconstruction - kl)
+    sample = vae.sample(5000, random_state=0)
+    assert np.all(np.abs(sample.mean(axis=0) - X.mean(axis=0)) < X.std(axis=0))
+    again = pickle.loads(pickle.dumps(vae))
+    assert_array_equal(again.score_samples(X), vae.score_samples(X))
+    assert_array_equal(clone(vae).fit(X).score_samples(X), vae.score_samples(X))
+    with pytest.raises(ValueError, match="prior='"):
+        vae.set_params(
+            warm_start=True, prior="vamp" if prior == "normal" else "normal"
+        ).fit(X)
