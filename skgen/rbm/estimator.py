@@ -1,5 +1,6 @@
 """BinaryRBM: the binary-binary restricted Boltzmann machine as an estimator."""
 
+import copy
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -321,9 +322,7 @@ class BinaryRBM(FittedRBM):
         return tempered and self.partition_method == "auto"
 
     def _bridged(self, state, n_sweeps):
-        ladder = state.ladder._replace(
-            X=state.ladder.X.copy(), swap_rates=state.ladder.swap_rates.copy()
-        )
+        ladder = copy.deepcopy(state.ladder)  # a sweep works in place
         estimate, ladder = partition.tempered_log_partition(
             state.average, state.base_bias, ladder, n_sweeps, state.rng
         )

@@ -321,9 +321,9 @@ class FittedRBM(GenerativeEstimator):
         ----------
         method : {"ais", "reverse_ais", "exact"}, default="ais"
             Annealed importance sampling from a product of marginals, whose estimate of
-            log Z is too small rather than too large, and makes likelihoods optimistic;
-            its pessimistic counterpart, from draws of the model; or enumeration (one of
-            the layers with at most 25 units).
+            log Z is too small on average, and makes likelihoods optimistic; its
+            counterpart from draws of the model, pessimistic on average if they are in
+            all of its modes; or enumeration (one of the layers with at most 25 units).
         n_chains : int, default=100
             Independent particles of AIS.
         n_temperatures : int, default=1000
@@ -347,8 +347,10 @@ class FittedRBM(GenerativeEstimator):
         from exact draws where a layer has at most 20 units; else from the chains of
         training (after "cd" and "exact", from the product of the marginals), each
         copied if they are fewer, and moved on by 1,000 Gibbs steps. Persistent chains
-        are in modes that training has seen, and not only in those that AIS has found;
-        neither method knows of a mode that no chain has met.
+        are in modes that training has seen, and not only in those that AIS has found.
+        A mode that they have not met is missing from "reverse_ais"; if some particles
+        of "ais" meet it, its log Z is the larger one and its effective sample size a
+        few: then believe "ais".
 
         Examples
         --------
