@@ -18,23 +18,9 @@ import math
 
 import torch
 
-from skgen.vae.priors import StandardNormal, log_normal
+from skgen.vae.priors import log_normal
 
 _VALUES_PER_CHUNK = 2**23  # 32 MB of float32 for the widest tensor
-
-
-def gaussian_kl(mean, log_std):
-    """KL[N(mean, std^2) || N(0, I)], summed over the last axis, nats.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.bounds import gaussian_kl
-    >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
-    tensor([0.5000])
-    """
-    squares = mean.square() + torch.exp(2 * log_std)
-    return 0.5 * (squares.sum(dim=-1) - mean.shape[-1]) - log_std.sum(dim=-1)
 
 
 def elbo_terms(model, X, noise, surrogate=False):
@@ -70,10 +56,7 @@ def elbo_terms(model, X, noise, surrogate=False):
     likelihood = model.likelihood
     log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
     reconstruction = log_prob(model.decode(H), X)
-    if isinstance(model.prior, StandardNormal):
-        kl = gaussian_kl(mean, log_std)
-    else:
-        kl = log_normal(H, mean, log_std) - model.log_prior(H)
+    kl = model.prior.kl(H, mean, log_std, model.posterior)
     if noise.ndim == 3:
         reconstruction = reconstruction.mean(dim=0)
         kl = kl.mean(dim=0) if kl.ndim == 2 else kl
@@ -167,11 +150,11 @@ def log_likelihood(model, X, noise, proposal="encoder", width=1):
     n_samples = noise.shape[0]
     samples = max(1, min(n_samples, _VALUES_PER_CHUNK // width))
     rows = max(1, _VALUES_PER_CHUNK // (width * samples))
-    result = []
-    for part in X.split(rows):
-        sums = [
-            torch.logsumexp(log_weights(model, part, some[:, None], proposal), dim=0)
-            for some in noise.split(samples)
-        ]
-        result.append(torch.logsumexp(torch.stack(sums), dim=0))
-    return torch.cat(result) - math.log(n_samples)
+    # written into memory that is there: small tensors that stay, allocated between
+    # large ones that go, leave holes into which the next large one does not fit
+    sums = X.new_full((X.shape[0],), -torch.inf)
+    for part, total in zip(X.split(rows), sums.split(rows)):
+        for some in noise.split(samples):
+            weights = log_weights(model, part, some[:, None], proposal)
+            torch.logaddexp(total, torch.logsumexp(weights, dim=0), out=total)
+    return sums - math.log(n_samples)

@@ -35,6 +35,20 @@ def log_normal(H, mean, log_std):
     return log_density.sum(dim=-1)
 
 
+def gaussian_kl(mean, log_std):
+    """KL[N(mean, std^2) || N(0, I)], summed over the last axis, nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.priors import gaussian_kl
+    >>> gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
+    tensor([0.5000])
+    """
+    squares = mean.square() + torch.exp(2 * log_std)
+    return 0.5 * (squares.sum(dim=-1) - mean.shape[-1]) - log_std.sum(dim=-1)
+
+
 class StandardNormal(nn.Module):
     """N(0, I).
 
@@ -51,13 +65,50 @@ class StandardNormal(nn.Module):
         zero = torch.zeros((), device=H.device, dtype=H.dtype)
         return log_normal(H, zero, zero)
 
+    def kl(self, H, mean, log_std, encode=None):
+        """KL[q(h | x) || p(h)], nats; it needs no draws H from q."""
+        return gaussian_kl(mean, log_std)
+
     def sample(self, shape, generator, encode=None):
         """Draws of the given shape, (n_samples, n_components)."""
         return torch.randn(shape, generator=generator)
 
 
-class Mixture(nn.Module):
-    """sum_k w_k N(h | m_k, diag s_k^2), all parts learned.
+class SumOfGaussians(nn.Module):
+    """sum_k w_k N(h | m_k, diag s_k^2).
+
+    A subclass has ``parts(encode)``: the means and log standard deviations, each of
+    shape (n_parts, n_components), and the log-weights, of shape (n_parts,).
+    """
+
+    def forward(self, H, encode=None):
+        """log p(h) of every row of H, nats."""
+        means, log_stds, log_weights = self.parts(encode)
+        # -|h - m|^2 / 2 s^2 of all pairs by two products
+        precision = torch.exp(-2 * log_stds)
+        rows = H.reshape(-1, H.shape[-1])
+        squares = rows.square() @ precision.T - 2 * rows @ (means * precision).T
+        constant = (means.square() * precision + 2 * log_stds).sum(dim=-1)
+        constant = constant + H.shape[-1] * math.log(2 * math.pi)
+        log_densities = log_weights - 0.5 * (squares + constant)
+        return torch.logsumexp(log_densities, dim=-1).reshape(H.shape[:-1])
+
+    def kl(self, H, mean, log_std, encode=None):
+        """log q(h | x) - log p(h) at draws H from q: KL[q || p] on average, nats."""
+        return log_normal(H, mean, log_std) - self(H, encode)
+
+    def sample(self, shape, generator, encode=None):
+        """Draws of the given shape, (n_samples, n_components)."""
+        means, log_stds, log_weights = self.parts(encode)
+        part = torch.multinomial(
+            log_weights.exp(), shape[0], replacement=True, generator=generator
+        )
+        noise = torch.randn(shape, generator=generator)
+        return means[part] + torch.exp(log_stds[part]) * noise
+
+
+class Mixture(SumOfGaussians):
+    """A mixture of Gaussians, all parts learned.
 
     Examples
     --------
@@ -79,29 +130,8 @@ class Mixture(nn.Module):
         """Means, log standard deviations and log-weights of the Gaussians."""
         return self.means, self.log_stds, torch.log_softmax(self.log_weights, dim=0)
 
-    def forward(self, H, encode=None):
-        """log p(h) of every row of H, nats."""
-        means, log_stds, log_weights = self.parts(encode)
-        # -|h - m|^2 / 2 s^2 of all pairs by two products
-        precision = torch.exp(-2 * log_stds)
-        rows = H.reshape(-1, H.shape[-1])
-        squares = rows.square() @ precision.T - 2 * rows @ (means * precision).T
-        constant = (means.square() * precision + 2 * log_stds).sum(dim=-1)
-        constant = constant + H.shape[-1] * math.log(2 * math.pi)
-        log_densities = log_weights - 0.5 * (squares + constant)
-        return torch.logsumexp(log_densities, dim=-1).reshape(H.shape[:-1])
 
-    def sample(self, shape, generator, encode=None):
-        """Draws of the given shape, (n_samples, n_components)."""
-        means, log_stds, log_weights = self.parts(encode)
-        part = torch.multinomial(
-            log_weights.exp(), shape[0], replacement=True, generator=generator
-        )
-        noise = torch.randn(shape, generator=generator)
-        return means[part] + torch.exp(log_stds[part]) * noise
-
-
-class VampPrior(Mixture):
+class VampPrior(SumOfGaussians):
     """The equal mixture of q(h | u_k) over learned pseudo-inputs u_k.
 
     Examples
@@ -115,7 +145,7 @@ class VampPrior(Mixture):
     """
 
     def __init__(self, rows):
-        nn.Module.__init__(self)
+        super().__init__()
         self.inputs = nn.Parameter(rows)
 
     def parts(self, encode=None):

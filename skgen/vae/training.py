@@ -231,13 +231,11 @@ def mean_elbo(model, X):
     True
     """
     model.eval()
-    device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(0)
     total = 0.0
-    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
-        block = torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)
+    for block in _blocks(model, X):
         shape = (len(block), model.n_components)
-        noise = torch.randn(shape, generator=generator).to(device)
+        noise = torch.randn(shape, generator=generator).to(block)
         reconstruction, kl = elbo_terms(model, block, noise)
         total += float((reconstruction - kl).sum(dtype=torch.float64))
     return total / X.shape[0]
@@ -269,12 +267,15 @@ def posterior_mean_variance(model, X):
     array([0., 0.])
     """
     model.eval()
-    device = next(model.parameters()).device
-    means = []
-    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
-        block = torch.from_numpy(rows_as_float(X, rows, np.float32)).to(device)
-        means.append(model.posterior(block)[0].cpu().double())
+    means = [model.posterior(block)[0].cpu().double() for block in _blocks(model, X)]
     return torch.cat(means).var(dim=0, correction=0).numpy()
+
+
+def _blocks(model, X):
+    """Blocks of the rows of X, float32, where the model is."""
+    device = next(model.parameters()).device
+    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
+        yield _dense(X, rows, device)
 
 
 def _step(state, X, settings, learning_rate, kl_weight, generator):

@@ -1,3 +1,4 @@
+import pathlib
 import pickle
 import subprocess
 import sys
@@ -269,22 +270,32 @@ def test_training_starts_from_the_marginals(digits):
     assert abs(vae.elbo(X).mean() - independent) < 1
 
 
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/status").exists(), reason="memory as Linux tells it"
+)
 def test_memory_of_many_importance_samples():
-    """200 rows x 5,000 samples x 784 features would be 3.1 GB in one piece."""
+    """200 rows x 5,000 samples x 784 features would be 3.1 GB in one piece.
+
+    The kernel's figures of this process alone: ru_maxrss begins at that of the parent,
+    which hides whatever is below it.
+    """
     code = (
-        "import resource, numpy as np, skgen\n"
+        "import re, numpy as np, skgen\n"
+        "def memory(name):\n"
+        "    status = open('/proc/self/status').read()\n"
+        "    return int(re.search(name + r':\\s*(\\d+)', status)[1])\n"
         "X = np.random.default_rng(0).integers(0, 2, (200, 784), dtype=np.uint8)\n"
         "vae = skgen.VariationalAutoencoder(\n"
         "    2, hidden_layer_sizes=(4,), likelihood='bernoulli', max_iter=1\n"
         ").fit(X)\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "before = memory('VmRSS')\n"
         "vae.log_likelihood(X, n_samples=5000)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+        "print(memory('VmHWM') - before)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
-    assert int(done.stdout) < 800_000  # kB
+    assert 0 < int(done.stdout) < 800_000  # kB
 
 
 class Pixels(torch.nn.Module):
