@@ -24,6 +24,18 @@ def binary_data(path, seed=1):
     return name, *(_drawn(X, rng) for X in (X_train, X_test))
 
 
+def image_rows(path):
+    """Name and 60,000 rows of 784 features, 0/1: random ones if there is no file.
+
+    For timing, which does not depend on the values.
+    """
+    if path is None:
+        X = np.random.default_rng(0).random((60_000, 784)) < 0.13
+        return "random", X.astype(np.uint8)
+    name, X, _ = binary_data(path)
+    return name, X
+
+
 def grey_data(path):
     """Name and X_train in [0, 1], float32."""
     name, X_train, _ = _loaded(path)

@@ -17,7 +17,7 @@ import time
 import numpy as np
 from sklearn.neural_network import BernoulliRBM
 
-from benchmarks.common import binary_data, interleaved_seconds
+from benchmarks.common import image_rows, interleaved_seconds
 from skgen import BinaryRBM
 from skgen.rbm.training import Settings, initial_state, train_epoch
 
@@ -25,11 +25,7 @@ N_HIDDEN = 500
 
 
 def run(path, quick):
-    if path is None:
-        name, X = "random", np.random.default_rng(0).random((60_000, 784)) < 0.13
-        X = X.astype(np.uint8)
-    else:
-        name, X, _ = binary_data(path)
+    name, X = image_rows(path)
     X = X[: 2000 if quick else 10_000]
     n_rounds = 3 if quick else 15
     rows = []

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.common import binary_data, interleaved_seconds
+from benchmarks.common import image_rows, interleaved_seconds
 from skgen.vae.likelihoods import Bernoulli
 from skgen.vae.networks import Autoencoder, mlp
 from skgen.vae.training import Settings, initial_state, train_epoch
@@ -74,11 +74,7 @@ def seconds_of_epochs(X, batch_size, n_rounds):
 
 
 def run(path, quick):
-    if path is None:
-        name, X = "random", np.random.default_rng(0).random((60_000, 784)) < 0.13
-        X = X.astype(np.uint8)
-    else:
-        name, X, _ = binary_data(path)
+    name, X = image_rows(path)
     rows = []
     for batch_size in (100, 500):
         seconds = seconds_of_epochs(X[: 2000 if quick else 10_000], batch_size, 15)

@@ -144,8 +144,8 @@ def hidden_probability(parameters, X, out=None):
     return logistic(hidden_input(parameters, X, out))
 
 
-def visible_probability(parameters, H, out=None):
-    """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h), shape (n_samples, M), also in `out`.
+def visible_probability(parameters, H):
+    """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h), shape (n_samples, M).
 
     Examples
     --------
@@ -155,7 +155,7 @@ def visible_probability(parameters, H, out=None):
     >>> visible_probability(parameters, np.array([[0.0]]))
     array([[0.5, 0.5]])
     """
-    return hidden_probability(parameters.transposed(), H, out)
+    return hidden_probability(parameters.transposed(), H)
 
 
 def log_conditional_hidden(parameters, H, X):
