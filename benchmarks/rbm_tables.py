@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 
 from skgen import BinaryRBM
 
-GRID = {"n_components": (100, 300), "weight_decay": (1e-4, 1e-3)}
+GRID = {"n_components": (100, 200), "weight_decay": (1e-4, 1e-3)}
 
 
 def run(path, quick):
@@ -36,7 +36,7 @@ def fitted(point, X_train, X_valid, X_test, quick):
     rbm = BinaryRBM(
         negative_phase="tempered",
         early_stopping=True,
-        max_iter=3 if quick else 50,
+        max_iter=3 if quick else 150,
         random_state=0,
         **point,
     ).fit(X_train, X_val=X_valid)

@@ -82,10 +82,10 @@ class GenerativeEstimator(
       its dtype;
     - ``_resamples()``: whether rows of X are probabilities to be drawn from;
     - ``_start(X, rng)``: the state of training before the first update;
-    - ``_epoch_of(X, batch_size, course)``: a function (state, learning_rates, done)
-      that trains for an epoch; `done` are the epochs before each update;
-    - ``_evaluate(state, X, X_val)``: scores of the learning curve and the criterion of
-      early stopping; X_val may be None;
+    - ``_epoch_of(X, batch_size, course)``: a function (state, learning_rates,
+      n_epochs) that trains for an epoch; `n_epochs` are those before each update;
+    - ``_evaluate(state, X, X_val)``: scores of the learning curve, and bounds of what
+      early stopping maximises; X_val may be None;
     - ``_conclude(state, X, n_rows_seen, course)``: the state to be kept, and the rest
       of what makes a fitted model;
     - ``_store(state, model, dtype)``: sets the fitted attributes;
@@ -240,14 +240,16 @@ class GenerativeEstimator(
         train_epoch = self._epoch_of(X, batch_size, course)
         scored = self._scored_rows(X, X_val, state.rng)
 
-        def train(state, epoch):
-            done = epoch - n_earlier - 1 + np.arange(n_updates) / n_updates
-            share = done / course.max_iter
-            rates = step_sizes(course.schedule, self.learning_rate, share)
-            return train_epoch(state, rates, done)
+        def train(state, epoch, done):
+            shares = np.linspace(*done, n_updates, endpoint=False)
+            rates = step_sizes(course.schedule, self.learning_rate, shares)
+            n_epochs = epoch - n_earlier - 1 + np.arange(n_updates) / n_updates
+            return train_epoch(state, rates, n_epochs)
 
-        stops = self.early_stopping and X_val is not None
-        stopping = EarlyStopping(self.n_iter_no_change, self.tol) if stops else None
+        stopping = None
+        if self.early_stopping and X_val is not None:
+            cools = course.schedule != "constant"
+            stopping = EarlyStopping(self.n_iter_no_change, self.tol, cools)
         last = n_earlier + course.max_iter
         return run_epochs(
             state,

@@ -15,10 +15,16 @@ _AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is lo
 
 
 class EarlyStopping(NamedTuple):
-    """When to stop: `n_iter_no_change` epochs without a gain of `tol`."""
+    """When to stop: `n_iter_no_change` epochs that for certain gain less than `tol`.
+
+    With `cools`, training then goes back to the best epoch and passes through the rest
+    of its schedule in `n_iter_no_change` epochs: what the learning rate's fall is worth
+    is not lost by stopping early.
+    """
 
     n_iter_no_change: int
     tol: float
+    cools: bool = False
 
 
 def run_epochs(
@@ -31,16 +37,19 @@ def run_epochs(
     state : object
         State of the model, which ``copy.deepcopy`` can copy.
     train : callable
-        ``train(state, epoch) -> state``; it may reuse the arrays of the old one.
+        ``train(state, epoch, done) -> state``, where `done` are the shares of the
+        schedule before and after the epoch, from 0 to 1; it may reuse the arrays of
+        the old state.
     evaluate : callable
-        ``evaluate(state) -> (scores, criterion)``: a NamedTuple of floats for the
-        learning curve, and the float that early stopping maximises; -inf for a score
-        not to be believed.
+        ``evaluate(state) -> (scores, (low, high))``: a NamedTuple of floats for the
+        learning curve, and bounds of what early stopping maximises. Epochs are compared
+        by their lower bounds; one whose upper bound exceeds the best of these may be a
+        gain, and does not end training.
     epochs : iterable of int
         Their numbers.
     early_stopping : EarlyStopping, default=None
-        If given, the state with the best criterion is kept; where training goes on, the
-        state it goes on from is one of the candidates.
+        If given, the state with the best lower bound is kept; where training goes on,
+        the state it goes on from is one of the candidates.
     report : callable, default=None
         Called with each record of the learning curve.
     earlier : numpy.recarray, default=None
@@ -65,38 +74,44 @@ def run_epochs(
     ...     value: float
     >>> state, history = run_epochs(
     ...     0,
-    ...     train=lambda state, epoch: epoch,
-    ...     evaluate=lambda state: (Scores(-((state - 3.0) ** 2)), -abs(state - 3)),
+    ...     train=lambda state, epoch, done: epoch,
+    ...     evaluate=lambda state: (Scores(-abs(state - 3.0)), 2 * (-abs(state - 3),)),
     ...     epochs=range(1, 10),
     ...     early_stopping=EarlyStopping(n_iter_no_change=2, tol=0),
     ... )
     >>> state, history.epoch, history.value
-    (3, array([1, 2, 3, 4, 5]), array([-4., -1., -0., -1., -4.]))
+    (3, array([1, 2, 3, 4, 5]), array([-2., -1., -0., -1., -2.]))
     """
     records = []
     started = time.perf_counter() - (0.0 if earlier is None else earlier.seconds[-1])
     best, kept, stale = -np.inf, None, 0
     if early_stopping is not None and earlier is not None:
-        best = evaluate(state)[1]
+        best = evaluate(state)[1][0]
         kept = copy.deepcopy(state) if best > -np.inf else None
+    done, pace, n_left = 0.0, 1 / len(epochs), len(epochs)
     for epoch in epochs:
         try:
-            state = train(state, epoch)
+            state = train(state, epoch, (done, done + pace))
         except FloatingPointError as error:
             raise FloatingPointError(f"Epoch {epoch}: {error}") from None
-        scores, criterion = evaluate(state)
+        done, n_left = done + pace, n_left - 1
+        scores, (low, high) = evaluate(state)
         records.append((epoch, time.perf_counter() - started, *scores))
         if report is not None:
             report(records[-1])
         if early_stopping is not None:
-            if criterion > best + early_stopping.tol:
+            if low > best + early_stopping.tol:
                 stale = 0
-            elif best > -np.inf:
+            elif high <= best + early_stopping.tol:
                 stale += 1
-            if not criterion <= best:
-                best, kept = criterion, copy.deepcopy(state)
-            if stale >= early_stopping.n_iter_no_change:
-                break
+            if not low <= best:
+                best, kept = low, copy.deepcopy(state)
+            if stale == early_stopping.n_iter_no_change and pace == 1 / len(epochs):
+                state = copy.deepcopy(kept)
+                n_left = min(n_left, stale) if early_stopping.cools else 0
+                pace = (1 - done) / max(n_left, 1)
+        if n_left == 0:
+            break
     names = ["epoch", "seconds", *scores._fields]
     history = np.rec.fromrecords(records, names=names)
     if earlier is not None:

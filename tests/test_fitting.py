@@ -15,8 +15,8 @@ def run(criteria, stopping=None, **options):
     """State n after epoch n, with the given criterion."""
     return run_epochs(
         [0],
-        lambda state, epoch: [epoch],
-        lambda state: (Scores(criteria[state[0] - 1]), criteria[state[0] - 1]),
+        lambda state, epoch, done: [epoch],
+        lambda state: (Scores(criteria[state[0] - 1]), 2 * (criteria[state[0] - 1],)),
         epochs=range(1, len(criteria) + 1),
         early_stopping=stopping,
         **options,
@@ -43,9 +43,46 @@ def test_tol_decides_when_to_stop_not_what_to_keep():
     assert len(history) == 3
 
 
+def test_after_the_last_gain_the_schedule_is_gone_through_from_the_best_epoch():
+    """Best in epoch 2 of 10, two epochs without a gain: the rest of 0.6 in two more."""
+    criteria = [1.0, 5.0, 4.0, 3.0, 6.0, 2.0, 9.0, 9.0, 9.0, 9.0]
+    seen = []
+
+    def train(state, epoch, done):
+        seen.append((state[0], *done))
+        return [epoch]
+
+    def evaluate(state):
+        return Scores(criteria[state[0] - 1]), 2 * (criteria[state[0] - 1],)
+
+    stopping = EarlyStopping(2, 0.0, cools=True)
+    state, history = run_epochs(
+        [0], train, evaluate, epochs=range(1, 11), early_stopping=stopping
+    )
+    assert_allclose(
+        seen,
+        [
+            (0, 0, 0.1),
+            (1, 0.1, 0.2),
+            (2, 0.2, 0.3),
+            (3, 0.3, 0.4),
+            (2, 0.4, 0.7),
+            (5, 0.7, 1.0),
+        ],
+    )
+    assert state == [5]
+    assert len(history) == 6
+
+
+def test_cooling_ends_with_the_epochs():
+    state, history = run([3.0, 2.0, 1.0, 4.0], EarlyStopping(2, 0.0, cools=True))
+    assert state == [4]
+    assert len(history) == 4
+
+
 def test_an_undefined_criterion_is_never_preferred():
     state, _ = run([np.nan, np.nan], EarlyStopping(5, 0.0))
-    assert state is not None
+    assert state == [2]
     state, _ = run([np.nan, 1.0, 2.0, 1.5], EarlyStopping(5, 0.0))
     assert state == [3]
 
@@ -54,8 +91,8 @@ def test_what_training_goes_on_from_is_a_candidate():
     _, earlier = run([5.0])
     state, _ = run_epochs(
         [2],
-        lambda state, epoch: [epoch],
-        lambda state: (Scores(0.0), -state[0]),
+        lambda state, epoch, done: [epoch],
+        lambda state: (Scores(0.0), (-state[0], -state[0])),
         epochs=range(3, 9),
         early_stopping=EarlyStopping(2, 0.0),
         earlier=earlier,
@@ -66,14 +103,14 @@ def test_what_training_goes_on_from_is_a_candidate():
 def test_the_kept_state_is_out_of_reach_of_training():
     """Training reuses the arrays of the state it is given."""
 
-    def train(state, epoch):
+    def train(state, epoch, done):
         state += 1
         return state
 
     state, _ = run_epochs(
         np.zeros(1),
         train,
-        lambda state: (Scores(0.0), -abs(state[0] - 2)),
+        lambda state: (Scores(0.0), 2 * (-abs(state[0] - 2),)),
         epochs=range(1, 6),
         early_stopping=EarlyStopping(9, 0.0),
     )
@@ -88,7 +125,7 @@ def test_history_continues():
 
 
 def test_divergence_names_the_epoch():
-    def train(state, epoch):
+    def train(state, epoch, done):
         raise FloatingPointError("too large")
 
     with pytest.raises(FloatingPointError, match="Epoch 4: too large"):
@@ -113,9 +150,15 @@ def test_report_lines_are_aligned(capsys):
     assert third.endswith("validation     -10.50 nats")
 
 
-def test_scores_not_to_be_believed_are_not_the_best():
-    """Nor do they end training before there is one that can be believed."""
-    criteria = [-np.inf, -np.inf, -np.inf, -2.0, -np.inf, -3.0, 0.0]
-    state, history = run(criteria, EarlyStopping(n_iter_no_change=2, tol=0))
-    assert state == [4]
+def test_an_epoch_that_may_be_a_gain_does_not_end_training():
+    """Only the epochs whose upper bound is below the best lower bound, 0, count."""
+    bounds = [(0, 2), (-2, 1), (-2, 0.5), (-3, -1), (-np.inf, np.inf), (-3, -1), (9, 9)]
+    state, history = run_epochs(
+        [0],
+        lambda state, epoch, done: [epoch],
+        lambda state: (Scores(0.0), bounds[state[0] - 1]),
+        epochs=range(1, 8),
+        early_stopping=EarlyStopping(2, 0.0),
+    )
+    assert state == [1]
     assert len(history) == 6

@@ -48,8 +48,9 @@ class BinaryRBM(FittedRBM):
     MNIST, plants and pumsb_star. They serve features and images. For the likelihood of
     a table, ``negative_phase="tempered"``, at five to ten times the time: a Gibbs chain
     seldom leaves a cluster of the data or finds a mode of the model where there are no
-    data, and neither does the estimate of log Z. `early_stopping` and more epochs pay,
-    and so does a search over `n_components` and, for few rows, `weight_decay`.
+    data, and neither does the estimate of log Z. `early_stopping` and more epochs pay
+    (plants, 100 hidden: -12.43 nats after 50, -12.36 after 100), and so does a search
+    over `n_components` and, for few rows, `weight_decay`.
 
     Parameters
     ----------
@@ -90,9 +91,11 @@ class BinaryRBM(FittedRBM):
     max_iter : int, default=50
         Epochs.
     early_stopping : bool, default=False
-        Stop when the likelihood of held-out rows no longer grows and keep the best
-        epoch's model. Epochs are compared by the likelihood less two standard errors
-        of log Z; those with fewer than three effective particles do not count.
+        Keep the epoch with the best likelihood of held-out rows, less two standard
+        errors of log Z. After `n_iter_no_change` epochs that fall short of it even by
+        the likelihood plus two standard errors, training goes back to it, passes
+        through the rest of a "linear" schedule in as many epochs more, and stops.
+        Epochs with fewer than three effective particles do not count.
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=10
@@ -280,7 +283,7 @@ class BinaryRBM(FittedRBM):
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
-        return lambda state, rates, done: train_epoch(
+        return lambda state, rates, n_epochs: train_epoch(
             state, X, settings, rates, self._resamples()
         )
 
@@ -294,8 +297,9 @@ class BinaryRBM(FittedRBM):
         swaps = state.ladder.swap_rates.min() if tempered else np.nan
         scores = Scores(train_score, validation_score, estimate.std_error, swaps)
         if estimate.effective_sample_size < _FEWEST_PARTICLES:
-            return scores, -np.inf
-        return scores, validation_score - 2 * estimate.std_error
+            return scores, (-np.inf, np.inf)
+        margin = 2 * estimate.std_error
+        return scores, (validation_score - margin, validation_score + margin)
 
     def _score(self, parameters, X, log_partition):
         """Mean log-likelihood of binary rows under parameters still in training."""

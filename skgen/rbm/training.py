@@ -14,7 +14,6 @@ import numpy as np
 from skgen.fitting import averaging_share
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import (
-    Moments,
     Offsets,
     exact_moments,
     moments,
@@ -32,7 +31,7 @@ N_PARTICLES = 100
 
 _BELT_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
-_UPDATES_PER_AVERAGE = 5
+_UPDATES_TO_SETTLE = 5  # decay and averaging cost passes over the weights
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -175,19 +174,20 @@ def train_epoch(state, X, settings, learning_rates, resample=False):
         X_start = sample_visible(state.parameters, state.chains, rng)
         state = state._replace(ladder=new_ladder(X_start))
     memory = new_memory(settings.batch_size + n_chains, state.parameters)
-    n_averaged = n_rolled = state.n_updates
+    n_settled, n_rolled = 0, state.n_updates
     with np.errstate(over="ignore", invalid="ignore"):  # answered by the check below
-        for batch, learning_rate in zip(batches, learning_rates, strict=True):
+        for n_done, batch in enumerate(batches, start=1):
             X_batch = memory.X[: batch.size]
             X_batch[:] = dense_rows(X, batch)
             if resample:
                 bernoulli(X_batch, rng, out=X_batch)
-            state = update(state, memory, batch.size, settings, learning_rate)
-            if state.n_updates % _UPDATES_PER_AVERAGE == 0:
-                n_averaged = _average(state, memory, settings.averaging, n_averaged)
+            rate = learning_rates[n_done - 1]
+            state = update(state, memory, batch.size, settings, rate)
+            if state.n_updates % _UPDATES_TO_SETTLE == 0 or n_done == len(batches):
+                _settle(state, memory, settings, learning_rates[n_settled:n_done])
+                n_settled = n_done
             if state.n_updates - n_rolled >= min(stride, 1 + state.n_updates // 50):
                 state, n_rolled = _rolled(state), state.n_updates
-        _average(state, memory, settings.averaging, n_averaged)
         _check_finite(state, learning_rates[0])
         state = _rolled(state)  # to the average that has just moved
     if settings.negative_phase == "tempered":
@@ -245,7 +245,7 @@ def update(state, memory, n_rows, settings, learning_rate):
     Returns
     -------
     TrainingState
-        The average of the parameters has not moved.
+        The weights have not decayed, and the average has not moved.
 
     Examples
     --------
@@ -272,11 +272,12 @@ def update(state, memory, n_rows, settings, learning_rate):
     _follow(offsets.hidden, weights[:n_rows] @ P[:n_rows])
     if not settings.centered:
         offsets = Offsets(*(np.zeros_like(offset) for offset in offsets))
-    difference = moments(X, P, offsets, weights, out=memory.weights)
+    rate = np.float32(learning_rate)
+    step = moments(X, P, offsets, rate * weights, out=memory.weights)
     if settings.negative_phase == "exact":
-        model = exact_moments(state.parameters, offsets)
-        difference = Moments(*map(np.subtract, difference, model))
-    _ascend(state, uncentred(difference, offsets), settings, learning_rate)
+        for positive, negative in zip(step, exact_moments(state.parameters, offsets)):
+            positive -= rate * negative
+    _ascend(state, uncentred(step, offsets), settings.momentum)
     return state._replace(n_updates=state.n_updates + 1)
 
 
@@ -300,31 +301,31 @@ def _draw_from_model(state, X_data, settings, out):
     return state
 
 
-def _ascend(state, gradient, settings, learning_rate):
-    """Step along the gradient with momentum and decay. All in place."""
-    for value, speed, slope in zip(state.parameters, state.velocity, gradient):
-        slope *= np.float32(learning_rate)
-        if settings.momentum:
-            speed *= settings.momentum
+def _ascend(state, step, momentum):
+    """Step along the gradient, which comes times the learning rate. In place."""
+    for value, speed, slope in zip(state.parameters, state.velocity, step):
+        if momentum:
+            speed *= momentum
             speed += slope
             slope = speed
-        if settings.weight_decay and value is state.parameters.weights:
-            # at the rate to which momentum brings a steady gradient
-            rate = learning_rate / (1 - settings.momentum)
-            value *= np.float32(1 - rate * settings.weight_decay)
         value += slope
 
 
-def _average(state, memory, decay, n_averaged):
-    """Move the average, last moved after n_averaged updates; the number there are."""
-    if n_averaged < state.n_updates:
-        share = averaging_share(decay, state.n_updates - n_averaged, n_averaged)
-        outs = (memory.weights, None, None)
-        for value, mean, out in zip(state.parameters, state.average, outs):
-            step = np.subtract(value, mean, out=out)
-            step *= np.float32(share)
-            mean += step
-    return state.n_updates
+def _settle(state, memory, settings, rates):
+    """Let the weights decay and move the average, for updates made at these rates."""
+    if settings.weight_decay:
+        # at the rate to which momentum brings a steady gradient
+        rate = rates.sum() / (1 - settings.momentum)
+        weights = state.parameters.weights
+        weights *= np.float32(1 - rate * settings.weight_decay)
+    share = averaging_share(
+        settings.averaging, len(rates), state.n_updates - len(rates)
+    )
+    outs = (memory.weights, None, None)
+    for value, mean, out in zip(state.parameters, state.average, outs):
+        step = np.subtract(value, mean, out=out)
+        step *= np.float32(share)
+        mean += step
 
 
 def _rolled(state):

@@ -334,8 +334,10 @@ class VariationalAutoencoder(FittedVAE):
         device = self._resolve_device()
         data = X if sparse.issparse(X) else torch.from_numpy(X).to(device)
 
-        def epoch(state, rates, done):
-            share = np.minimum(1, done / warmup) if warmup else np.ones_like(done)
+        def epoch(state, rates, n_epochs):
+            share = (
+                np.minimum(1, n_epochs / warmup) if warmup else np.ones_like(n_epochs)
+            )
             with self._seeded(device, state.rng):
                 return train_epoch(
                     state, data, settings, rates, self.beta * share, self._resamples()
@@ -350,7 +352,7 @@ class VariationalAutoencoder(FittedVAE):
                 for rows in (X, X_val)
             )
         )
-        return scores, scores.validation_elbo
+        return scores, (scores.validation_elbo, scores.validation_elbo)
 
     def _conclude(self, state, X, n_rows_seen, course):
         active = posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE

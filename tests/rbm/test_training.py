@@ -63,22 +63,39 @@ def test_plain_update_is_gradient_ascent(X):
 
 
 def test_momentum_and_decay(X):
-    settings = PLAIN._replace(momentum=0.9, weight_decay=0.5)
+    settings = PLAIN._replace(batch_size=len(X), momentum=0.9, weight_decay=0.5)
     state, rows = new_state(X), X.astype(np.float32)
     expected = state.parameters.weights.astype(float)
     velocity = 0
     for _ in range(3):
         slope = log_likelihood_gradient(state.parameters, rows).weights
-        state = updated(state, rows, settings, 0.01)
+        state = train_epoch(state, X, settings, np.full(1, 0.01))
         velocity = 0.9 * velocity + 0.01 * slope
         # a steady gradient would move the weights by velocity = 0.01 / (1 - 0.9) of it
-        expected = expected * (1 - 0.1 * 0.5) + velocity
+        expected = (expected + velocity) * (1 - 0.1 * 0.5)
         assert_allclose(state.parameters.weights, expected, atol=1e-6)
 
 
-def test_average_follows_every_few_updates_and_at_the_end(X, monkeypatch):
-    """An epoch of seven updates moves it twice, by as much as five and two of them."""
-    state = new_state(X)
+def test_decay_adds_up_over_the_updates_since_the_last(X, monkeypatch):
+    """An epoch of seven updates: five before the first time, two before the second."""
+    before = recorded_iterates(monkeypatch)
+    settings = PLAIN._replace(batch_size=1, weight_decay=0.5)
+    rates = np.linspace(0.01, 0.07, 7)
+    state = train_epoch(new_state(X), X[:7], settings, rates)
+    kept = 1 - 0.5 * (rates[5] + rates[6])
+    assert_allclose(state.parameters.weights, kept * before[6], atol=1e-6)
+
+    undecayed = train_epoch(
+        new_state(X), X[:5], PLAIN._replace(batch_size=1), rates[:5]
+    )
+    assert_allclose(undecayed.parameters.weights, before[-1], atol=1e-7)
+    state = train_epoch(new_state(X), X[:5], settings, rates[:5])
+    kept = 1 - 0.5 * rates[:5].sum()
+    assert_allclose(state.parameters.weights, kept * before[-1], atol=1e-6)
+
+
+def recorded_iterates(monkeypatch):
+    """A list to which every update adds the weights that it has made."""
     iterates = []
 
     def recorded(*arguments):
@@ -87,6 +104,13 @@ def test_average_follows_every_few_updates_and_at_the_end(X, monkeypatch):
         return result
 
     monkeypatch.setattr("skgen.rbm.training.update", recorded)
+    return iterates
+
+
+def test_average_follows_every_few_updates_and_at_the_end(X, monkeypatch):
+    """An epoch of seven updates moves it twice, by as much as five and two of them."""
+    state = new_state(X)
+    iterates = recorded_iterates(monkeypatch)
     settings = PLAIN._replace(batch_size=1, averaging=0.5)
     state = train_epoch(state, X[:7], settings, np.full(7, 0.1))
     assert len(iterates) == 7
