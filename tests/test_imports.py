@@ -27,6 +27,7 @@ VAE_ORDER = [
     "likelihoods",
     "priors",
     "networks",
+    "start",
     "bounds",
     "training",
     "fitted",

@@ -8,20 +8,21 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skgen.vae.fitted import FittedVAE
-from skgen.vae.likelihoods import NAMES, Gaussian, Likelihood
+from skgen.vae.likelihoods import NAMES, NOISE_VARIANCES, Gaussian, Likelihood
 from skgen.vae.networks import (
     ACTIVATIONS,
     Affine,
     Autoencoder,
+    LinearPlus,
     as_network,
     mlp,
     widest_layer,
 )
 from skgen.vae.priors import N_PARTS, Mixture, StandardNormal, VampPrior
+from skgen.vae.start import begin_linearly, linear_model, moments
 from skgen.vae.training import (
     Settings,
     initial_state,
@@ -69,9 +70,9 @@ class VariationalAutoencoder(FittedVAE):
     likelihood : str or Likelihood, default="gaussian"
         "gaussian", "bernoulli", "poisson", "categorical" (all columns one one-hot
         block) or an object of ``skgen.vae.likelihoods``, such as ColumnLikelihood.
-    noise_variance : {"scalar", "feature"} or float, default="scalar"
-        sigma^2 of likelihood="gaussian": one learned, one learned per feature, or
-        fixed; a ``Gaussian`` object brings its own.
+    noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
+        sigma^2 of likelihood="gaussian": one learned; one learned per feature; one per
+        feature that depends on h; or fixed. A ``Gaussian`` object brings its own.
     prior : {"normal", "mixture", "vamp"}, default="normal"
         N(0, I), a mixture of 100 diagonal Gaussians, learned, or the mixture of the
         encoder's posteriors of 100 learned pseudo-inputs.
@@ -123,8 +124,8 @@ class VariationalAutoencoder(FittedVAE):
     Attributes
     ----------
     encoder_, decoder_ : torch.nn.Module
-    noise_variance_ : ndarray of shape (1,) or (n_features,)
-        With a Gaussian likelihood.
+    noise_variance_ : ndarray of shape (1,) or (n_features,), or None
+        With a Gaussian likelihood; None if heteroscedastic.
     active_units_ : ndarray of bool of shape (n_components,)
         Latents that carry information: the variance of their posterior mean over the
         training rows is above 0.01. Few of them are a sign of posterior collapse.
@@ -164,7 +165,7 @@ class VariationalAutoencoder(FittedVAE):
         "decoder": [torch.nn.Module, callable, None],
         "likelihood": [StrOptions(set(NAMES)), Likelihood],
         "noise_variance": [
-            StrOptions({"scalar", "feature"}),
+            StrOptions(set(NOISE_VARIANCES)),
             Interval(Real, 0, None, closed="neither"),
         ],
         "prior": [StrOptions({"normal", "mixture", "vamp"})],
@@ -228,12 +229,12 @@ class VariationalAutoencoder(FittedVAE):
         learning_rate_schedule="cosine",
         weight_decay=0.0,
         batch_size="auto",
-        max_iter=100,
+        max_iter=300,
         averaging=0.999,
-        early_stopping=False,
+        early_stopping=True,
         validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-3,
+        n_iter_no_change=20,
+        tol=1e-2,
         n_score_samples=100,
         binarize=0.5,
         device="auto",
@@ -284,19 +285,25 @@ class VariationalAutoencoder(FittedVAE):
                 f"() is a model without hidden layers."
             )
         likelihood = self._built_likelihood(n_features)
-        mean, std = _moments(X, rng)
+        rows = _some_rows(X, rng)
+        mean, std = moments(rows)
         input_scale, shift, scale = likelihood.start(mean, std)
         n_latent, n_outputs = self.n_components, likelihood.n_outputs
-
+        gaussian = isinstance(likelihood, Gaussian)
+        layers = LinearPlus if gaussian else mlp
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
 
         def default_encoder():
-            layers = mlp(n_features, sizes, 2 * n_latent, self.activation, generator)
-            return nn.Sequential(Affine(-mean / input_scale, 1 / input_scale), *layers)
+            network = layers(
+                n_features, sizes, 2 * n_latent, self.activation, generator
+            )
+            return nn.Sequential(Affine(-mean / input_scale, 1 / input_scale), network)
 
         def default_decoder():
-            layers = mlp(n_latent, sizes[::-1], n_outputs, self.activation, generator)
-            return nn.Sequential(*layers, Affine(shift, scale))
+            network = layers(
+                n_latent, sizes[::-1], n_outputs, self.activation, generator
+            )
+            return nn.Sequential(network, Affine(shift, scale))
 
         with self._seeded(torch.device("cpu"), rng):
             encoder = as_network(
@@ -305,6 +312,13 @@ class VariationalAutoencoder(FittedVAE):
             decoder = as_network(
                 self.decoder, "decoder", n_latent, n_outputs, default_decoder
             )
+        if gaussian and self.encoder is None and self.decoder is None:
+            unit = input_scale.double().numpy()
+            noise = likelihood.noise_variance
+            noise = noise if isinstance(noise, str) else noise / unit**2
+            rows = (rows - rows.mean(axis=0)) / unit
+            linear = linear_model(rows, n_latent, noise, int(rng.integers(2**31)))
+            begin_linearly(linear, encoder[1], decoder[0], likelihood)
         prior = StandardNormal()
         if self.prior == "mixture":
             prior = Mixture(n_latent, generator)
@@ -366,18 +380,16 @@ class VariationalAutoencoder(FittedVAE):
         self.encoder_, self.decoder_ = model.encoder, model.decoder
         vars(self).pop("noise_variance_", None)
         if isinstance(model.likelihood, Gaussian):
-            variance = model.likelihood.variance().detach().numpy()
-            self.noise_variance_ = variance.astype(float_dtype(dtype))
+            variance = model.likelihood.variance()
+            if variance is not None:
+                variance = variance.detach().numpy().astype(float_dtype(dtype))
+            self.noise_variance_ = variance
         self.device_ = self._resolve_device()
 
 
-def _moments(X, rng):
-    """Mean and standard deviation of the columns, from some of the rows."""
+def _some_rows(X, rng):
+    """Rows that the moments of the data are taken from."""
     rows = np.arange(X.shape[0])
     if len(rows) > _ROWS_FOR_MOMENTS:
         rows = rng.choice(len(rows), _ROWS_FOR_MOMENTS, replace=False)
-    scaler = StandardScaler().fit(rows_as_float(X, rows, np.float64))
-    mean, std = scaler.mean_, np.sqrt(scaler.var_)
-    if not std.any():  # one row, or copies of one: its size is all there is to go by
-        std = np.abs(mean)
-    return (torch.from_numpy(moment.astype(np.float32)) for moment in (mean, std))
+    return rows_as_float(X, rows, np.float64)

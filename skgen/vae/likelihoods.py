@@ -16,6 +16,9 @@ from torch.nn import functional
 
 _LOG_2_PI = float(np.log(2 * np.pi))
 _SMALLEST_LOG_RATIO = -14.0  # noise of a thousandth of the unit: constants stay finite
+NOISE_VARIANCES = ("scalar", "feature", "heteroscedastic")
+"""Names of the ways in which the noise variance of a Gaussian is learned."""
+
 _SMALLEST_MEAN = 1e-3  # of binary columns and counts, where none was seen
 
 
@@ -84,12 +87,14 @@ class Likelihood(nn.Module):
 
 
 class Gaussian(Likelihood):
-    """N(x | outputs, sigma^2).
+    """N(x | mean, sigma^2).
 
     Parameters
     ----------
-    noise_variance : "scalar", "feature" or float, default="scalar"
-        sigma^2: one learned, one learned for each feature, or fixed.
+    noise_variance : str or float, default="scalar"
+        sigma^2: "scalar", one learned; "feature", one learned for each feature;
+        "heteroscedastic", one for each feature that depends on h, which the decoder
+        emits after the mean; or a fixed number.
 
     Examples
     --------
@@ -108,50 +113,69 @@ class Gaussian(Likelihood):
         return repr(self.noise_variance)
 
     def build(self, n_features):
-        named = self.noise_variance in ("scalar", "feature")
+        named = self.noise_variance in NOISE_VARIANCES
         if not named and not (
             isinstance(self.noise_variance, Real) and self.noise_variance > 0
         ):
             raise ValueError(
-                f"noise_variance must be 'scalar', 'feature' or a positive number, got "
-                f"{self.noise_variance!r}."
+                f"noise_variance must be one of {NOISE_VARIANCES} or a positive "
+                f"number, got {self.noise_variance!r}."
             )
         built = super().build(n_features)
-        size = n_features if self.noise_variance == "feature" else 1
-        if isinstance(self.noise_variance, str):
-            built.log_ratio = nn.Parameter(torch.zeros(size))
-            unit = torch.zeros(size)
-        else:
-            unit = torch.full((size,), float(np.log(self.noise_variance)))
+        size = 1 if self._shares_a_unit() else n_features
+        unit = torch.zeros(size)
+        if not named:
+            unit += float(np.log(self.noise_variance))
         built.register_buffer("log_unit", unit)
+        if self.noise_variance == "heteroscedastic":
+            built.n_outputs = 2 * n_features
+        elif named:
+            built.log_ratio = nn.Parameter(torch.zeros(size))
         return built
 
     def start(self, mean, std):
-        if self.noise_variance == "feature":
-            scale = torch.where(std > 0, std, 1.0)
-        else:  # one variance for all says that the features share a unit
+        if self._shares_a_unit():
             scale = std.square().mean().sqrt()
             scale = torch.where(scale > 0, scale, 1.0).repeat(len(std))
+        else:
+            scale = torch.where(std > 0, std, 1.0)
         if isinstance(self.noise_variance, str):
             self.log_unit.copy_(2 * torch.log(scale[: len(self.log_unit)]))
-        return scale, mean, scale
+        ratios = self.n_outputs - len(mean)
+        zero, one = torch.zeros(ratios), torch.ones(ratios)
+        return scale, torch.cat([mean, zero]), torch.cat([scale, one])
 
     def log_prob(self, outputs, X):
-        log_variance = self._log_variance()
-        squared = (X - outputs).square() * torch.exp(-log_variance)
-        constant = (log_variance + _LOG_2_PI).expand(X.shape[-1]).sum()
+        mean, log_variance = self._parts(outputs)
+        squared = (X - mean).square() * torch.exp(-log_variance)
+        constant = (log_variance + _LOG_2_PI).expand_as(mean).sum(dim=-1)
         return -0.5 * (squared.sum(dim=-1) + constant)
 
     def mean(self, outputs):
-        return outputs
+        return self._parts(outputs)[0]
 
     def sample(self, outputs, generator):
-        noise = torch.empty_like(outputs).normal_(generator=generator)
-        return outputs + torch.exp(0.5 * self._log_variance()) * noise
+        mean, log_variance = self._parts(outputs)
+        noise = torch.empty_like(mean).normal_(generator=generator)
+        return mean + torch.exp(0.5 * log_variance) * noise
 
     def variance(self):
-        """sigma^2, shape (1,) or (n_features,)."""
+        """sigma^2, shape (1,) or (n_features,); None where it depends on h."""
+        if self.noise_variance == "heteroscedastic":
+            return None
         return torch.exp(self._log_variance())
+
+    def _shares_a_unit(self):
+        """One variance for all says that the features share a unit."""
+        return self.noise_variance not in ("feature", "heteroscedastic")
+
+    def _parts(self, outputs):
+        """Mean and log sigma^2."""
+        if self.noise_variance == "heteroscedastic":
+            mean, log_ratio = outputs.chunk(2, dim=-1)
+            bounds = _SMALLEST_LOG_RATIO, -_SMALLEST_LOG_RATIO
+            return mean, self.log_unit + log_ratio.clamp(*bounds)
+        return outputs, self._log_variance()
 
     def _log_variance(self):
         if isinstance(self.noise_variance, str):

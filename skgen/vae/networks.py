@@ -52,6 +52,45 @@ def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
     return nn.Sequential(*layers[:-1])
 
 
+class LinearPlus(nn.Module):
+    """A linear map and what a multilayer perceptron adds to it: all zero at first.
+
+    Parameters
+    ----------
+    n_in : int
+    hidden_layer_sizes : tuple of int
+        (): the linear map alone.
+    n_out : int
+    activation : str, default="silu"
+    generator : torch.Generator, default=None
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.networks import LinearPlus
+    >>> LinearPlus(3, (8,), 2)(torch.ones(1, 3)).tolist()
+    [[0.0, 0.0]]
+    """
+
+    def __init__(
+        self, n_in, hidden_layer_sizes, n_out, activation="silu", generator=None
+    ):
+        super().__init__()
+        self.linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
+        ends = [self.linear]
+        self.layers = None
+        if hidden_layer_sizes:
+            self.layers = mlp(n_in, hidden_layer_sizes, n_out, activation, generator)
+            ends.append(self.layers[-1])
+        for layer in ends:
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, X):
+        linear = self.linear(X)
+        return linear if self.layers is None else linear + self.layers(X)
+
+
 class Affine(nn.Module):
     """x * scale + shift with fixed numbers: the units of the data.
 
