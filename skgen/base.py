@@ -202,7 +202,7 @@ class GenerativeEstimator(
             seed = self._seed if course.continues else int(rng.integers(2**31))
             if X_val is not None:
                 X_val, _ = self._training_rows(X_val, reset=False, warn=False)
-            elif self.early_stopping and course.whole:
+            elif self.early_stopping and course.whole and X.shape[0] > 1:
                 X, X_val = train_test_split(
                     X, test_size=self.validation_fraction, random_state=seed
                 )

@@ -53,6 +53,14 @@ class VariationalAutoencoder(FittedVAE):
     ``transform`` gives posterior means, ``score_samples`` importance-sampled
     log-likelihoods in nats and ``sample`` new rows.
 
+    Training starts from the linear model of the same size: probabilistic PCA, or factor
+    analysis where each feature has a noise variance, solved at once. For binary columns
+    and counts it starts from their means. It stops when held-out rows say so.
+
+    For the likelihood of a table of numbers, search over `n_components`, `prior`
+    and `learning_rate` with ``noise_variance="heteroscedastic"``. Columns of few
+    distinct values are better told so by a ``ColumnLikelihood``.
+
     Parameters
     ----------
     n_components : int, default=10
@@ -93,17 +101,19 @@ class VariationalAutoencoder(FittedVAE):
     batch_size : int or "auto", default="auto"
         Rows per update; larger than n_samples means all rows. "auto" makes about 100
         updates an epoch from 10 to 100 rows each.
-    max_iter : int, default=100
-        Epochs.
+    max_iter : int, default=300
+        Epochs at most.
     averaging : float, default=0.999
         Decay of the running average of the weights, in [0, 1); 0: the last iterate.
-    early_stopping : bool, default=False
-        Stop when the ELBO of held-out rows no longer grows; keep the best epoch.
+    early_stopping : bool, default=True
+        Keep the epoch with the best ELBO of held-out rows. After `n_iter_no_change`
+        epochs without a gain, training goes back to it, passes through the rest of a
+        "cosine" schedule in as many epochs more, and stops.
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int, default=20
         Epochs without a gain of `tol` before stopping.
-    tol : float, default=0.001
+    tol : float, default=0.01
         Nats.
     n_score_samples : int, default=100
         Importance samples per row in ``score_samples``.

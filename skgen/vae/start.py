@@ -56,8 +56,9 @@ def linear_model(X, n_components, noise_variance, seed=0):
         Columns have unit variance, or share a unit.
     n_components : int
         Those that n and n_features leave no use for have loadings of zero.
-    noise_variance : "scalar", "feature" or ndarray of shape (n_features,)
+    noise_variance : str or ndarray of shape (n_features,)
         As of ``likelihoods.Gaussian``; an array is one fixed number, in units of X.
+        "heteroscedastic" starts as "feature".
     seed : int, default=0
         Of the singular value decomposition, which is randomized for large X.
 
@@ -74,32 +75,43 @@ def linear_model(X, n_components, noise_variance, seed=0):
     array([0.0067, 0.0067])
     """
     n, n_features = X.shape
+    fixed = isinstance(noise_variance, np.ndarray)
+    rank = np.linalg.matrix_rank(X.T @ X, hermitian=True)
+    n_factors = min(n_components, rank - 1)
     loadings = np.zeros((n_components, n_features))
-    n_factors = min(n_components, n_features - 1, n - 1)
-    noise = X.var(axis=0)
-    if n_factors > 0 and isinstance(noise_variance, str) and noise_variance != "scalar":
-        svd_method = "lapack" if n_features <= 200 else "randomized"
+    noise = X.var(axis=0) if rank else np.ones(n_features)
+    shared = fixed or noise_variance == "scalar"
+    if n_factors > 0 and not shared:
         model = FactorAnalysis(
-            n_factors, tol=_GAIN_PER_ROW * n, svd_method=svd_method, random_state=seed
-        ).fit(X)
+            n_factors,
+            tol=_GAIN_PER_ROW * min(n, 2 * n_features),
+            svd_method="lapack" if n_features <= 200 else "randomized",
+            random_state=seed,
+        ).fit(_condensed(X))
         loadings[:n_factors] = model.components_
         noise = model.noise_variance_
     elif n_factors > 0:
         model = PCA(n_factors, random_state=seed).fit(X)
-        noise = np.full(n_features, model.noise_variance_)
-        if not isinstance(noise_variance, str):
-            noise = noise_variance
-        share = np.maximum(model.explained_variance_ - noise[0], 0)
-        loadings[:n_factors] = np.sqrt(share)[:, None] * model.components_
-    elif isinstance(noise_variance, str) and noise_variance == "scalar":
+        noise = noise_variance if fixed else np.full(n_features, model.noise_variance_)
+        signal = np.maximum(model.explained_variance_ - noise[0], 0)
+        loadings[:n_factors] = np.sqrt(signal)[:, None] * model.components_
+    elif shared:
         noise = np.full(n_features, noise.mean())
-    if isinstance(noise_variance, str):
-        noise = np.maximum(noise, _SMALLEST_NOISE)
+    noise = noise_variance if fixed else np.maximum(noise, _SMALLEST_NOISE)
     precision, rotation = np.linalg.eigh(loadings / noise @ loadings.T)
     loadings = rotation.T @ loadings
     variance = 1 / (1 + np.maximum(precision, 0))
     projection = variance[:, None] * loadings / noise
     return LinearModel(loadings, noise, projection, np.log(variance))
+
+
+def _condensed(X):
+    """Rows of the same covariance and of mean zero, at most two for each column."""
+    n, n_features = X.shape
+    if n <= 2 * n_features:
+        return X
+    root = np.linalg.qr(X, mode="r") * np.sqrt(n_features / n)
+    return np.concatenate([root, -root])
 
 
 def moments(X):

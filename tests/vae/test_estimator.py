@@ -34,7 +34,8 @@ def digits():
 
 def quick(**parameters):
     options = {"n_components": 2, "hidden_layer_sizes": (8,), "max_iter": 2}
-    options |= {"random_state": 0, "n_score_samples": 20} | parameters
+    options |= {"random_state": 0, "n_score_samples": 20, "early_stopping": False}
+    options |= parameters
     return VariationalAutoencoder(**options)
 
 

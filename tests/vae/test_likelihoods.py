@@ -36,6 +36,25 @@ def test_gaussian(noise_variance):
     assert_allclose(gaussian.log_prob(OUTPUTS, X).detach(), expected.detach())
 
 
+def test_heteroscedastic_gaussian():
+    gaussian = Gaussian("heteroscedastic").build(3).double()
+    units = gaussian.start(torch.zeros(3), torch.tensor([1.0, 2.0, 0.5]))
+    assert_allclose(units[2], [1, 2, 0.5, 1, 1, 1])
+    log_ratio = torch.tensor([[0.5, -1.0, 0.0], [-99.0, 99.0, 1.0]]).double()
+    X = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
+    std = gaussian.log_unit.exp().sqrt() * log_ratio.clamp(-14, 14).div(2).exp()
+    expected = distributions.Normal(OUTPUTS, std).log_prob(X).sum(dim=1)
+    outputs = torch.cat([OUTPUTS, log_ratio], dim=1)
+    assert_allclose(gaussian.log_prob(outputs, X), expected)
+    assert_allclose(gaussian.mean(outputs), OUTPUTS)
+    assert gaussian.variance() is None
+
+    generator = torch.Generator().manual_seed(0)
+    draws = gaussian.sample(outputs[:1].expand(20_000, -1), generator)
+    error = std[0] / np.sqrt(2 * len(draws))
+    assert torch.all((draws.std(dim=0) - std[0]).abs() < 4.5 * error)
+
+
 def test_bernoulli_is_normalised():
     X = binary_rows(3)
     log_p = Bernoulli().build(3).log_prob(OUTPUTS[:1], X)
