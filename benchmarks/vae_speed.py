@@ -54,7 +54,7 @@ def seconds_of_epochs(X, batch_size, n_rounds):
     """Of ours, the floor, the loop and the leaner loop: (n_rounds, 4)."""
     data = torch.from_numpy(X)
     floats = data.float()
-    settings = Settings(batch_size, "elbo", 1, 0.0, 0.999, "float32")
+    settings = Settings(batch_size, "elbo", 1, 0.0, 0.999, "float32", False)
     n_updates = -(-len(X) // batch_size)
     rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
     batches = [batch.clone() for batch in floats.split(batch_size)]

@@ -194,11 +194,14 @@ class GenerativeEstimator(
     def _generator(self, random_state):
         return as_generator(self.random_state if random_state is None else random_state)
 
+    def _training_generator(self):
+        return self._generator(None)
+
     def _fit(self, X, X_val, course):
         with features_kept_on_failure(self):
             state = self._goes_on() if course.continues else None
             X, dtype = self._training_rows(X, reset=not course.continues)
-            rng = self._generator(None)
+            rng = self._training_generator()
             seed = self._seed if course.continues else int(rng.integers(2**31))
             if X_val is not None:
                 X_val, _ = self._training_rows(X_val, reset=False, warn=False)

@@ -10,6 +10,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from skgen.vae import parallel
 from skgen.vae.fitted import FittedVAE
 from skgen.vae.likelihoods import NAMES, NOISE_VARIANCES, Gaussian, Likelihood
 from skgen.vae.networks import (
@@ -28,6 +29,7 @@ from skgen.vae.training import (
     initial_state,
     mean_elbo,
     moved,
+    objective_of,
     posterior_mean_variance,
     seeded_modules,
     train_epoch,
@@ -52,6 +54,10 @@ class VariationalAutoencoder(FittedVAE):
     Training maximises E_q[log p(x | h)] - KL[q(h | x) || p(h)] <= log p(x);
     ``transform`` gives posterior means, ``score_samples`` importance-sampled
     log-likelihoods in nats and ``sample`` new rows.
+
+    Under ``torchrun``, once ``torch.distributed`` is initialised, ``fit`` and
+    ``partial_fit`` with the same X on every process train one model together, each
+    process on its share of every batch; all of them have it in the end.
 
     Training starts from the linear model of the same size: probabilistic PCA, or factor
     analysis where each feature has a noise variance, solved at once. For binary columns
@@ -123,6 +129,9 @@ class VariationalAutoencoder(FittedVAE):
         A torch device; "auto" takes cuda, then mps, then cpu.
     precision : {"float32", "bfloat16"}, default="float32"
         "bfloat16" trains under autocast.
+    compile : bool, default=False
+        Run the training step through ``torch.compile``, which takes a minute at first
+        and a C++ compiler; without one a RuntimeWarning tells that it has no effect.
     warm_start : bool, default=False
         ``fit`` continues from the current weights and optimiser state.
     verbose : int, default=0
@@ -204,6 +213,7 @@ class VariationalAutoencoder(FittedVAE):
         ],
         "device": [str],
         "precision": [StrOptions({"float32", "bfloat16"})],
+        "compile": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -249,6 +259,7 @@ class VariationalAutoencoder(FittedVAE):
         binarize=0.5,
         device="auto",
         precision="float32",
+        compile=False,
         warm_start=False,
         verbose=0,
         random_state=None,
@@ -279,9 +290,13 @@ class VariationalAutoencoder(FittedVAE):
         self.binarize = binarize
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+
+    def _training_generator(self):
+        return parallel.common_generator(self._generator(None))
 
     def _goes_on(self):
         return moved(super()._goes_on(), self._resolve_device())
@@ -355,16 +370,28 @@ class VariationalAutoencoder(FittedVAE):
         settings = Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
+        parallel.check_same(X)
         device = self._resolve_device()
         data = X if sparse.issparse(X) else torch.from_numpy(X).to(device)
 
+        model = objective = None
+
         def epoch(state, rates, n_epochs):
+            nonlocal model, objective
+            if state.model is not model:
+                model, objective = state.model, objective_of(state.model, settings)
             share = (
                 np.minimum(1, n_epochs / warmup) if warmup else np.ones_like(n_epochs)
             )
             with self._seeded(device, state.rng):
                 return train_epoch(
-                    state, data, settings, rates, self.beta * share, self._resamples()
+                    state,
+                    data,
+                    settings,
+                    rates,
+                    self.beta * share,
+                    self._resamples(),
+                    objective,
                 )
 
         return epoch

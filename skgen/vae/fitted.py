@@ -11,7 +11,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skgen.base import GenerativeEstimator
-from skgen.vae import bounds
+from skgen.vae import bounds, parallel
 from skgen.vae.likelihoods import Bernoulli, as_likelihood
 from skgen.validation import (
     binarized,
@@ -295,7 +295,9 @@ class FittedVAE(GenerativeEstimator):
         name = self.device
         if name == "auto":
             mps = torch.backends.mps.is_available()
-            name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+            name = "mps" if mps else "cpu"
+            if torch.cuda.is_available():
+                name = f"cuda:{parallel.rank().local % torch.cuda.device_count()}"
         try:
             place = torch.zeros(1, device=name)
             place.item()  # the meta device holds no values

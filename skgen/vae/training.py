@@ -7,13 +7,16 @@ Kingma, D. P. and Ba, J. Adam: a method for stochastic optimization. ICLR 2015.
 """
 
 import copy
+import warnings
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
 from skgen.fitting import averaging_share
+from skgen.vae import parallel
 from skgen.vae.bounds import elbo_terms, log_weights
 from skgen.vae.networks import Autoencoder
 from skgen.validation import row_blocks, rows_as_float
@@ -33,6 +36,7 @@ class Settings(NamedTuple):
     weight_decay: float
     averaging: float
     precision: str
+    compile: bool
 
 
 class TrainingState(NamedTuple):
@@ -135,7 +139,84 @@ def seeded_modules(device, rng):
         yield
 
 
-def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
+class Objective(nn.Module):
+    """Minus the sum of the rows' bounds, or what has the same gradient.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import Objective
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> objective = Objective(model, "elbo")
+    >>> objective(torch.zeros(5, 3), torch.zeros(5, 2), torch.ones(())).shape
+    torch.Size([])
+    """
+
+    def __init__(self, model, objective):
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, X, noise, kl_weight):
+        if self.objective == "iwae" and noise.ndim == 3:  # of one draw it is the ELBO
+            weights = log_weights(self.model, X, noise, doubly=True)
+            # its gradient is that of the bound, its value is not
+            normalized = torch.softmax(weights.detach(), dim=0)
+            return -(normalized * weights).sum()
+        reconstruction, kl = elbo_terms(self.model, X, noise, surrogate=True)
+        return (kl_weight * kl - reconstruction).sum()
+
+
+def objective_of(model, settings):
+    """The objective as it is to be called: compiled, and by all processes together.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import Settings, objective_of
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> settings = Settings(2, "elbo", 1, 0.0, 0.99, "float32", False)
+    >>> objective_of(model, settings).objective
+    'elbo'
+    """
+    objective = parallel.synchronized(Objective(model, settings.objective))
+    return _Compiled(objective) if settings.compile else objective
+
+
+class _Compiled:
+    """Calls the module compiled, or as it is where torch cannot compile it."""
+
+    def __init__(self, module):
+        self.module = module
+        cuda = next(module.parameters()).is_cuda
+        self.call = torch.compile(module, mode="reduce-overhead" if cuda else None)
+
+    def __call__(self, *inputs):
+        try:
+            return self.call(*inputs)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            if self.call is self.module:
+                raise
+            warnings.warn(
+                f"compile=True is without effect, torch could not compile the "
+                f"training step, for which it needs a C++ compiler: "
+                f"{str(error).strip().splitlines()[0]}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            self.call = self.module
+            return self.module(*inputs)
+
+
+def train_epoch(
+    state, X, settings, learning_rates, kl_weights, resample=False, objective=None
+):
     """One pass over the rows of X in shuffled mini-batches.
 
     Parameters
@@ -147,6 +228,8 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
         One for each batch.
     resample : bool, default=False
         Draw each row from its probabilities.
+    objective : callable, default=None
+        Of :func:`objective_of`; None: made for this epoch.
 
     Returns
     -------
@@ -167,7 +250,7 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     >>> linear = torch.nn.Linear
     >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
     >>> state = initial_state(model, np.random.default_rng(0))
-    >>> settings = Settings(2, "elbo", 1, 0.0, 0.99, "float32")
+    >>> settings = Settings(2, "elbo", 1, 0.0, 0.99, "float32", False)
     >>> X, one = torch.zeros(4, 3), np.ones(2)
     >>> train_epoch(state, X, settings, 1e-3 * one, one).n_updates
     2
@@ -181,13 +264,24 @@ def train_epoch(state, X, settings, learning_rates, kl_weights, resample=False):
     batches = [order[start : start + settings.batch_size] for start in starts]
     n_averaged = state.n_updates
     state.model.train()
+    rank = parallel.rank()
+    objective = objective or objective_of(state.model, settings)
+    kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
     for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
-        batch = X.index_select(0, rows) if in_memory else _dense(X, rows, device)
+        noise = _noise(state.model, len(rows), settings, generator)
+        some = rank.share(rows)
+        batch = X.index_select(0, some) if in_memory else _dense(X, some, device)
         batch = batch.float()
         if resample:
-            uniform = torch.empty_like(batch).uniform_(generator=generator)
+            uniform = torch.empty((len(rows), X.shape[1]), device=device)
+            uniform = rank.share(uniform.uniform_(generator=generator))
             batch = (uniform < batch).float()
-        _step(state, batch, settings, float(rate), float(kl_weight), generator)
+        with torch.autocast(
+            device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"
+        ):
+            loss = objective(batch, rank.share(noise, dim=noise.ndim - 2), kl_weight)
+        # the sum over all processes, whose gradients are averaged, over all rows
+        _descend(state, loss * (rank.n_ranks / len(rows)), settings, float(rate))
         state = state._replace(n_updates=state.n_updates + 1)
         if state.n_updates % _AVERAGE_EVERY == 0:
             _follow(state, settings.averaging, state.n_updates - n_averaged)
@@ -278,33 +372,22 @@ def _blocks(model, X):
         yield _dense(X, rows, device)
 
 
-def _step(state, X, settings, learning_rate, kl_weight, generator):
-    model, optimizer = state.model, state.optimizer
+def _noise(model, n_rows, settings, generator):
+    n_draws = settings.n_importance_samples
+    shape = (n_draws, n_rows) if n_draws > 1 else (n_rows,)
+    return torch.randn(
+        (*shape, model.n_components), device=generator.device, generator=generator
+    )
+
+
+def _descend(state, loss, settings, learning_rate):
+    optimizer = state.optimizer
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.param_groups[0]["weight_decay"] = settings.weight_decay
-    bfloat16 = settings.precision == "bfloat16"
-    with torch.autocast(X.device.type, torch.bfloat16, enabled=bfloat16):
-        loss = _loss(model, X, settings, kl_weight, generator)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def _loss(model, X, settings, kl_weight, generator):
-    """Minus the mean bound of the rows, or what has the same gradient."""
-    n_draws, n_rows = settings.n_importance_samples, X.shape[0]
-    shape = (n_draws, n_rows) if n_draws > 1 else (n_rows,)
-    noise = torch.randn(
-        (*shape, model.n_components), device=X.device, generator=generator
-    )
-    if settings.objective == "iwae" and n_draws > 1:  # of one draw it is the ELBO
-        weights = log_weights(model, X, noise, doubly=True)
-        # its gradient is that of the bound, its value is not
-        normalized = torch.softmax(weights.detach(), dim=0)
-        return -(normalized * weights).sum(dim=0).mean()
-    reconstruction, kl = elbo_terms(model, X, noise, surrogate=True)
-    return (kl_weight * kl - reconstruction).mean()
 
 
 @torch.no_grad()

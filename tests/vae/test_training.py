@@ -1,6 +1,7 @@
 """The update: wild gradients, averaging, randomness, device of a state."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from skgen.vae.bounds import elbo_terms, log_weights
 from skgen.vae.likelihoods import Gaussian
 from skgen.vae.networks import Autoencoder, mlp
 
-SETTINGS = training.Settings(4, "elbo", 1, 0.0, 0.99, "float32")
+SETTINGS = training.Settings(4, "elbo", 1, 0.0, 0.99, "float32", False)
 
 
 def new_state(seed=0):
@@ -97,14 +98,14 @@ def test_objectives_are_the_bounds(X, monkeypatch):
     monkeypatch.setattr(Gaussian, "surrogate", Gaussian.log_prob)
     model = new_state().model
 
+    noise = torch.randn(7, 40, 2, generator=torch.Generator().manual_seed(0))
+
     def loss(objective, n_draws):
-        settings = SETTINGS._replace(objective=objective, n_importance_samples=n_draws)
-        generator = torch.Generator().manual_seed(0)
+        some = noise[0] if n_draws == 1 else noise
         with torch.no_grad():
-            return float(training._loss(model, X, settings, 1.0, generator))
+            return float(training.Objective(model, objective)(X, some, 1.0)) / 40
 
     assert loss("iwae", 1) == loss("elbo", 1)
-    noise = torch.randn(7, 40, 2, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         reconstruction, kl = elbo_terms(model, X, noise)
         weights = log_weights(model, X, noise)
@@ -118,3 +119,32 @@ def test_weight_decay_of_the_moment(X):
     free = train(copy.deepcopy(state), X, 5)
     held = train(state, X, 5, SETTINGS._replace(weight_decay=10.0))
     assert vector(held.model).norm() < vector(free.model).norm()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+@pytest.mark.parametrize("objective", ["elbo", "iwae"])
+def test_compiled_training_is_the_same(X, objective):
+    settings = SETTINGS._replace(
+        objective=objective, n_importance_samples=3, batch_size=16
+    )
+    expected = train(new_state(), X, 2, settings)
+    state = train(new_state(), X, 2, settings._replace(compile=True))
+    assert_allclose(vector(state.model), vector(expected.model), atol=1e-5)
+
+
+def test_without_a_compiler_training_goes_on(X, monkeypatch):
+    def compile_(module, mode):
+        def call(*inputs):
+            raise torch._dynamo.exc.BackendCompilerFailed(
+                compile_, RuntimeError("no C++ compiler"), None
+            )
+
+        return call
+
+    expected = train(new_state(), X)
+    monkeypatch.setattr(torch, "compile", compile_)
+    with pytest.warns(RuntimeWarning, match="compile=True is without effect") as told:
+        state = train(new_state(), X, settings=SETTINGS._replace(compile=True))
+    assert len(told) == 1
+    assert torch.equal(vector(state.model), vector(expected.model))
