@@ -1,4 +1,4 @@
-"""python -m benchmarks NAME [--data FILE.npz] [--quick]"""
+"""python -m benchmarks NAME [--data FILE.npz] [--quick] [--device cuda]"""
 
 import argparse
 import importlib
@@ -13,6 +13,7 @@ MODULES = {
     "rbm-tables": "benchmarks.rbm_tables",
     "vae-likelihood": "benchmarks.vae_likelihood",
     "vae-speed": "benchmarks.vae_speed",
+    "vae-tables": "benchmarks.vae_tables",
 }
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -21,7 +22,9 @@ parser.add_argument(
     "--data", help="an .npz file with X_train and X_test; scikit-learn's digits if none"
 )
 parser.add_argument("--quick", action="store_true", help="a small run, to see it work")
+parser.add_argument("--device", default="cpu", help="of vae-speed; cpu if none")
 arguments = parser.parse_args()
 
 module = importlib.import_module(MODULES[arguments.name])
-write_table(arguments, module.run(arguments.data, arguments.quick))
+options = {"device": arguments.device} if arguments.name == "vae-speed" else {}
+write_table(arguments, module.run(arguments.data, arguments.quick, **options))

@@ -68,6 +68,21 @@ def interleaved_seconds(functions, n_rounds):
     return np.array([[_seconds(f) for f in functions] for _ in range(n_rounds)])
 
 
+def compared(what, functions, n_rounds):
+    """Median seconds, and the median over rounds of the ratio of ours to the others."""
+    seconds = interleaved_seconds(functions.values(), n_rounds)
+    ratios = np.median(seconds[:, :1] / seconds, axis=0)
+    return [
+        {
+            "what": what,
+            "who": who,
+            "seconds": round(float(median), 4),
+            "ours / theirs": round(float(ratio), 2),
+        }
+        for who, median, ratio in zip(functions, np.median(seconds, axis=0), ratios)
+    ]
+
+
 def _seconds(function):
     start = time.perf_counter()
     function()
@@ -80,7 +95,8 @@ def write_table(arguments, rows):
     RESULTS.mkdir(exist_ok=True)
     data = f"-{pathlib.Path(arguments.data).stem}" if arguments.data else ""
     quick = "-quick" if arguments.quick else ""
-    path = RESULTS / f"{arguments.name}{data}{quick}.json"
+    device = "" if arguments.device == "cpu" else f"-{arguments.device}"
+    path = RESULTS / f"{arguments.name}{data}{device}{quick}.json"
     versions = {
         "skgen": skgen.__version__,
         "python": platform.python_version(),

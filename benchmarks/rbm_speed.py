@@ -17,7 +17,7 @@ import time
 import numpy as np
 from sklearn.neural_network import BernoulliRBM
 
-from benchmarks.common import image_rows, interleaved_seconds
+from benchmarks.common import compared, image_rows
 from skgen import BinaryRBM
 from skgen.rbm.training import Settings, initial_state, train_epoch
 
@@ -36,21 +36,6 @@ def run(path, quick):
     for what, functions in after_fit(X[:2000]).items():
         rows += compared(f"{name}: {what}", functions, n_rounds)
     return rows + growth(quick)
-
-
-def compared(what, functions, n_rounds):
-    """Median seconds, and the median over rounds of the ratio of ours to the others."""
-    seconds = interleaved_seconds(functions.values(), n_rounds)
-    ratios = np.median(seconds[:, :1] / seconds, axis=0)
-    return [
-        {
-            "what": what,
-            "who": who,
-            "seconds": round(float(median), 4),
-            "ours / theirs": round(float(ratio), 2),
-        }
-        for who, median, ratio in zip(functions, np.median(seconds, axis=0), ratios)
-    ]
 
 
 def epochs(X, batch_size):

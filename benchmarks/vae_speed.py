@@ -1,28 +1,37 @@
-"""An epoch of VariationalAutoencoder against the bare floor and a DataLoader loop.
+"""Time of the VAE against the bare step, DataLoader loops and pythae.
 
-784-200-200-50, Bernoulli, one sample. The floor is forward, backward and fused Adam on
-float batches cut beforehand. The loop is what people write, after PyTorch's own example
-(https://github.com/pytorch/examples/blob/main/vae/main.py): a shuffled DataLoader, here
-over tensors in memory, torch's default Adam, the cross-entropy of probabilities and a
-running total of the loss; ours is ``train_epoch``, without the scores of the learning
-curve, as the loop has none. The leaner loop is the same DataLoader and Adam around the
-floor's step.
+784-200-200-50, tanh, Bernoulli, in one interleaved run: an epoch of ours on uint8 rows,
+shuffled, as in ``fit``, and compiled; of the bare step with fused Adam on batches that
+are there already, without shuffling or averaging (the floor); of the usual loop, which
+is that of PyTorch's own VAE example
+(https://github.com/pytorch/examples/blob/main/vae/main.py: DataLoader, default Adam,
+sigmoid and cross-entropy of probabilities, the loss read each step); of that loop with
+the floor's step (the leaner loop); and of pythae
+(https://github.com/clementchadebec/benchmark_VAE), its trainer without callbacks. Then
+the importance-sampled likelihood, ours and pythae's get_nll, and how the time grows.
+What is not installed is left out.
 """
+
+import importlib.util
+import tempfile
 
 import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.common import image_rows, interleaved_seconds
+from benchmarks.common import compared, image_rows, interleaved_seconds
+from skgen import VariationalAutoencoder
 from skgen.vae.likelihoods import Bernoulli
 from skgen.vae.networks import Autoencoder, mlp
-from skgen.vae.training import Settings, initial_state, train_epoch
+from skgen.vae.training import Settings, initial_state, objective_of, train_epoch
+
+N_SCORE_SAMPLES = 100
 
 
-def network(n_features):
-    encoder = mlp(n_features, (200, 200), 100, "tanh")
-    decoder = mlp(50, (200, 200), n_features, "tanh")
+def network(n_features, width=200):
+    encoder = mlp(n_features, (width, width), 100, "tanh")
+    decoder = mlp(50, (width, width), n_features, "tanh")
     return Autoencoder(encoder, decoder, Bernoulli().build(n_features), 50)
 
 
@@ -50,39 +59,195 @@ def usual_step(model, optimizer, X):
     return loss.item()
 
 
-def seconds_of_epochs(X, batch_size, n_rounds):
-    """Of ours, the floor, the loop and the leaner loop: (n_rounds, 4)."""
-    data = torch.from_numpy(X)
-    floats = data.float()
-    settings = Settings(batch_size, "elbo", 1, 0.0, 0.999, "float32", False)
-    n_updates = -(-len(X) // batch_size)
-    rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
-    batches = [batch.clone() for batch in floats.split(batch_size)]
-    loader = DataLoader(TensorDataset(floats), batch_size=batch_size, shuffle=True)
-    state = initial_state(network(X.shape[1]), np.random.default_rng(0))
-    bare, usual, lean = (network(X.shape[1]) for _ in range(3))
-    fused = torch.optim.Adam(bare.parameters(), lr=1e-3, fused=True)
-    adam = torch.optim.Adam(usual.parameters(), lr=1e-3)
-    lean_adam = torch.optim.Adam(lean.parameters(), lr=1e-3)
-    epochs = [
-        lambda: train_epoch(state, data, settings, rates, weights),
-        lambda: [bare_step(bare, fused, batch) for batch in batches],
-        lambda: sum(usual_step(usual, adam, batch) for (batch,) in loader),
-        lambda: [bare_step(lean, lean_adam, batch) for (batch,) in loader],
-    ]
-    return interleaved_seconds(epochs, n_rounds)
-
-
-def run(path, quick):
+def run(path, quick, device="cpu"):
     name, X = image_rows(path)
+    X = X[: 2000 if quick else 10_000]
+    n_rounds = 3 if quick else 15
     rows = []
     for batch_size in (100, 500):
-        seconds = seconds_of_epochs(X[: 2000 if quick else 10_000], batch_size, 15)
-        row = {"data": name, "batch": batch_size}
-        names = ("ours", "floor", "loop", "leaner loop")
-        for who, median in zip(names, np.median(seconds, axis=0)):
-            row[f"{who} (s)"] = round(float(median), 3)
-        for who, ratio in zip(names[1:], (seconds[:, :1] / seconds[:, 1:]).T):
-            row[f"ours / {who}"] = round(float(np.median(ratio)), 2)
-        rows.append(row)
+        what = f"{name}: epoch, batch {batch_size}"
+        rows += compared(what, epochs(X, batch_size, device), n_rounds)
+        rows += work(rows[-1]["what"], rows, X, batch_size)
+    what = f"{name}: log p of 100 rows, {N_SCORE_SAMPLES} samples"
+    rows += compared(what, likelihoods(X, device), n_rounds)
+    return rows + growth(X[:2000], device)
+
+
+def epochs(X, batch_size, device):
+    """Functions that each train for an epoch."""
+    data = torch.from_numpy(X).to(device)
+    floats = data.float()
+    batches = [batch.clone() for batch in floats.split(batch_size)]
+    loader = DataLoader(
+        TensorDataset(torch.from_numpy(X).float()), batch_size=batch_size, shuffle=True
+    )
+    models = [network(X.shape[1]).to(device) for _ in range(3)]
+    fused = torch.optim.Adam(models[0].parameters(), lr=1e-3, fused=True)
+    usual, lean = (
+        torch.optim.Adam(model.parameters(), lr=1e-3) for model in models[1:]
+    )
+
+    def loop(step, model, optimizer):
+        for (batch,) in loader:
+            step(model, optimizer, batch.to(device))
+
+    functions = {
+        "ours": our_epoch(data, batch_size, device),
+        "ours, compiled": our_epoch(data, batch_size, device, compile=True),
+        "floor": lambda: [bare_step(models[0], fused, batch) for batch in batches],
+        "loop": lambda: loop(usual_step, models[1], usual),
+        "leaner loop": lambda: loop(bare_step, models[2], lean),
+    }
+    if importlib.util.find_spec("pythae"):
+        functions["pythae"] = pythae_epoch(X, batch_size, device)
+    return {who: finished(function, device) for who, function in functions.items()}
+
+
+def finished(function, device):
+    """The function, which returns when the device has done its work."""
+
+    def call():
+        function()
+        if device != "cpu":
+            torch.zeros(1, device=device).item()
+
+    return call
+
+
+def our_epoch(data, batch_size, device, width=200, n_draws=1, compile=False):
+    settings = Settings(
+        batch_size, "elbo", n_draws, 0.0, 0.999, "float32", compile=compile
+    )
+    n_updates = -(-len(data) // batch_size)
+    rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
+    model = network(data.shape[1], width).to(device)
+    state = initial_state(model, np.random.default_rng(0))
+    objective = objective_of(model, settings)
+
+    def epoch():
+        nonlocal state
+        state = train_epoch(state, data, settings, rates, weights, objective=objective)
+
+    epoch()  # compiles
+    return epoch
+
+
+def pythae_model(n_features, device):
+    """The same network as a model of pythae's."""
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+
+    ours = network(n_features)
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.layers = ours.encoder
+
+        def forward(self, X):
+            mean, log_variance = self.layers(X).chunk(2, dim=-1)
+            return ModelOutput(embedding=mean, log_covariance=log_variance)
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.layers = ours.decoder
+
+        def forward(self, H):
+            return ModelOutput(reconstruction=torch.sigmoid(self.layers(H)))
+
+    config = VAEConfig(
+        input_dim=(n_features,), latent_dim=50, reconstruction_loss="bce"
+    )
+    return VAE(config, encoder=Encoder(), decoder=Decoder()).to(device)
+
+
+def pythae_epoch(X, batch_size, device):
+    from pythae.data.datasets import BaseDataset
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    rows = torch.from_numpy(X).float()
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = BaseTrainer(
+            pythae_model(X.shape[1], device),
+            BaseDataset(rows, torch.zeros(len(rows))),
+            training_config=BaseTrainerConfig(
+                output_dir=folder,
+                per_device_train_batch_size=batch_size,
+                learning_rate=1e-3,
+                no_cuda=device == "cpu",
+            ),
+        )
+        trainer.prepare_training()
+    trainer.callback_handler.callbacks = []
+    return lambda: trainer.train_step(1)
+
+
+def likelihoods(X, device):
+    """Functions that estimate log p(x) of the same rows by as many samples."""
+    vae = VariationalAutoencoder(
+        50,
+        hidden_layer_sizes=(200, 200),
+        activation="tanh",
+        likelihood="bernoulli",
+        max_iter=1,
+        early_stopping=False,
+        device=device,
+        random_state=0,
+    ).fit(X[:1000])
+    rows = X[:100]
+    functions = {
+        "ours": lambda: vae.log_likelihood(rows, n_samples=N_SCORE_SAMPLES),
+    }
+    if importlib.util.find_spec("pythae"):
+        model = pythae_model(X.shape[1], device)
+        data = torch.from_numpy(rows).float().to(device)
+
+        def get_nll():
+            with torch.no_grad():
+                model.get_nll(data, N_SCORE_SAMPLES, batch_size=N_SCORE_SAMPLES)
+
+        functions["pythae, get_nll"] = get_nll
+    return functions
+
+
+def work(what, rows, X, batch_size):
+    """Rate at which our epoch does the operations and moves the bytes that it must.
+
+    Multiplications and additions of the products, forward and twice backward; bytes of
+    the rows and, for each update, of reading the weights three times and of Adam's
+    reading four and writing three arrays of their size.
+    """
+    (seconds,) = (
+        row["seconds"] for row in rows if row["what"] == what and row["who"] == "ours"
+    )
+    n_weights = sum(value.numel() for value in network(X.shape[1]).parameters())
+    n_updates = -(-len(X) // batch_size)
+    operations = 6 * n_weights * len(X)
+    n_bytes = X.nbytes + 4 * n_weights * n_updates * (3 + 7)
+    return [
+        {
+            "what": f"{what}: work",
+            "who": "ours",
+            "seconds": seconds,
+            "GFLOP/s": round(operations / seconds / 1e9, 1),
+            "GB/s": round(n_bytes / seconds / 1e9, 1),
+        }
+    ]
+
+
+def growth(X, device):
+    """Seconds of an epoch as each size doubles, one by one; medians of five."""
+    sizes = {"rows": len(X), "width": 200, "draws": 1}
+    rows = []
+    for what in sizes:
+        for factor in (1, 2, 4):
+            size = sizes | {what: factor * sizes[what]}
+            data = torch.from_numpy(np.tile(X, (size["rows"] // len(X), 1))).to(device)
+            epoch = our_epoch(data, 100, device, size["width"], size["draws"])
+            seconds = np.median(interleaved_seconds([finished(epoch, device)], 5))
+            label = ", ".join(f"{number} {name}" for name, number in size.items())
+            row = {"what": f"epoch, {label}", "who": "ours"}
+            rows.append(row | {"seconds": round(float(seconds), 4)})
     return rows
