@@ -23,6 +23,7 @@ LEVELS = (-120.0, -100.0, -90.0, -86.0)
 OURS = {
     25: {"max_iter": 60},
     500: {"max_iter": 130},
+    1000: {"max_iter": 60},
 }
 PEER_RATES = (0.01, 0.03, 0.1)
 PEER_SECONDS = 100

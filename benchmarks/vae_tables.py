@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from skgen import VariationalAutoencoder
 
 BINARY = {"n_components": (16, 50), "prior": ("normal", "mixture")}
-CONTINUOUS = {"n_components": (3, 10), "learning_rate": (2e-3, 5e-3)}
+CONTINUOUS = {"n_components": (3, 10), "learning_rate": (2e-3, 5e-3, 1e-2)}
 SETS = {"iris": load_iris, "wine": load_wine, "breast cancer": load_breast_cancer}
 
 
@@ -51,7 +51,8 @@ def binary(path, quick):
         )
 
     def row(point):
-        parameters = point | {"likelihood": "bernoulli"}
+        parameters = point | {"likelihood": "bernoulli", "objective": "iwae"}
+        parameters |= {"n_importance_samples": 5}
         parameters |= {"max_iter": 3} if quick else {}
         vae, seconds, _ = fitted(parameters, X_train, X_valid)
         valid, test = (

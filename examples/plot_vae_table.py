@@ -39,9 +39,8 @@ vae = VariationalAutoencoder(
     4,
     hidden_layer_sizes=(64,),
     likelihood=ColumnLikelihood(
-        [(Gaussian("feature"), range(9)), ("categorical", [9, 10])]
+        [(Gaussian("heteroscedastic"), range(9)), ("categorical", [9, 10])]
     ),
-    max_iter=300,
     n_score_samples=500,
     random_state=0,
 ).fit(X[train])
