@@ -252,7 +252,9 @@ class GenerativeEstimator(
         stopping = None
         if self.early_stopping and X_val is not None:
             cools = course.schedule != "constant"
-            stopping = EarlyStopping(self.n_iter_no_change, self.tol, cools)
+            stopping = EarlyStopping(
+                self.n_iter_no_change, self.tol, cools, self._epochs_of_warmup(course)
+            )
         last = n_earlier + course.max_iter
         return run_epochs(
             state,
@@ -263,6 +265,10 @@ class GenerativeEstimator(
             report=report_line(type(self).__name__, last) if self.verbose else None,
             earlier=earlier,
         )
+
+    def _epochs_of_warmup(self, course):
+        """Epochs at the beginning that early stopping does not count."""
+        return 0
 
     def _rows_per_update(self, n_samples):
         return rows_per_update(self.batch_size, n_samples, self._updates_per_epoch)

@@ -19,12 +19,13 @@ class EarlyStopping(NamedTuple):
 
     With `cools`, training then goes back to the best epoch and passes through the rest
     of its schedule in `n_iter_no_change` epochs: what the learning rate's fall is worth
-    is not lost by stopping early.
+    is not lost by stopping early. The first `n_free` epochs do not count.
     """
 
     n_iter_no_change: int
     tol: float
     cools: bool = False
+    n_free: int = 0
 
 
 def run_epochs(
@@ -88,8 +89,8 @@ def run_epochs(
     if early_stopping is not None and earlier is not None:
         best = evaluate(state)[1][0]
         kept = copy.deepcopy(state) if best > -np.inf else None
-    done, pace, n_left = 0.0, 1 / len(epochs), len(epochs)
-    for epoch in epochs:
+    done, pace, n_left, cooling = 0.0, 1 / len(epochs), len(epochs), False
+    for number, epoch in enumerate(epochs, start=1):
         try:
             state = train(state, epoch, (done, done + pace))
         except FloatingPointError as error:
@@ -102,12 +103,12 @@ def run_epochs(
         if early_stopping is not None:
             if low > best + early_stopping.tol:
                 stale = 0
-            elif high <= best + early_stopping.tol:
-                stale += 1
-            if not low <= best:
+            elif -np.inf < best >= high - early_stopping.tol:
+                stale += number > early_stopping.n_free
+            if low > best:
                 best, kept = low, copy.deepcopy(state)
-            if stale == early_stopping.n_iter_no_change and pace == 1 / len(epochs):
-                state = copy.deepcopy(kept)
+            if stale >= early_stopping.n_iter_no_change and not cooling:
+                state, cooling = copy.deepcopy(kept), True
                 n_left = min(n_left, stale) if early_stopping.cools else 0
                 pace = (1 - done) / max(n_left, 1)
         if n_left == 0:

@@ -74,6 +74,41 @@ def test_after_the_last_gain_the_schedule_is_gone_through_from_the_best_epoch():
     assert len(history) == 6
 
 
+@pytest.mark.parametrize("n_epochs", [8, 10])
+def test_training_goes_back_once(n_epochs):
+    """Epochs that may be gains while it cools down, at the pace there was before."""
+    n = n_epochs // 2
+    seen = []
+
+    def train(state, epoch, done):
+        seen.append(state[0])
+        return [epoch]
+
+    def evaluate(state):
+        number = state[0]
+        bounds = (0, 0) if number <= 1 else (-1, -1 if number <= n + 1 else 1)
+        return Scores(0.0), bounds
+
+    stopping = EarlyStopping(n, 0.0, cools=True)
+    run_epochs(
+        [0], train, evaluate, epochs=range(1, 1 + n_epochs), early_stopping=stopping
+    )
+    assert seen == [*range(n + 1), 1, *range(n + 2, n_epochs)]
+
+
+def test_nothing_to_be_kept():
+    state, history = run([-np.inf] * 5, EarlyStopping(2, 0.0))
+    assert state == [5] and len(history) == 5
+    state, _ = run([1.0, np.nan, 0.5, 0.5], EarlyStopping(2, 0.0))
+    assert state == [1]
+
+
+def test_free_epochs_do_not_count():
+    stopping = EarlyStopping(2, 0.0, n_free=4)
+    _, history = run([3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], stopping)
+    assert len(history) == 6
+
+
 def test_cooling_ends_with_the_epochs():
     state, history = run([3.0, 2.0, 1.0, 4.0], EarlyStopping(2, 0.0, cools=True))
     assert state == [4]

@@ -317,7 +317,7 @@ def _settle(state, memory, settings, rates):
         # at the rate to which momentum brings a steady gradient
         rate = rates.sum() / (1 - settings.momentum)
         weights = state.parameters.weights
-        weights *= np.float32(1 - rate * settings.weight_decay)
+        weights *= np.float32(np.exp(-rate * settings.weight_decay))
     share = averaging_share(
         settings.averaging, len(rates), state.n_updates - len(rates)
     )

@@ -27,6 +27,7 @@ from skgen.vae.start import begin_linearly, linear_model, moments
 from skgen.vae.training import (
     Settings,
     initial_state,
+    mean_bound,
     mean_elbo,
     moved,
     objective_of,
@@ -37,7 +38,7 @@ from skgen.vae.training import (
 from skgen.validation import Interval, StrOptions, float_dtype, rows_as_float
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
-_ROWS_FOR_MOMENTS = 5000  # behind the initial units and biases
+_ROWS_FOR_MOMENTS = 5000  # behind the initial units, biases and linear model
 
 
 class Scores(NamedTuple):
@@ -59,9 +60,11 @@ class VariationalAutoencoder(FittedVAE):
     ``partial_fit`` with the same X on every process train one model together, each
     process on its share of every batch; all of them have it in the end.
 
-    Training starts from the linear model of the same size: probabilistic PCA, or factor
-    analysis where each feature has a noise variance, solved at once. For binary columns
-    and counts it starts from their means. It stops when held-out rows say so.
+    With Gaussian noise training starts from the linear model of the same size, solved
+    at once: probabilistic PCA, or factor analysis where each feature has a noise
+    variance (not with an `encoder` or `decoder` of the user's, nor with prior="vamp").
+    Otherwise it starts from the means of the columns. It stops when held-out rows,
+    unless X is a single one, say so.
 
     For the likelihood of a table of numbers, search over `n_components`, `prior`
     and `learning_rate` with ``noise_variance="heteroscedastic"``. Columns of few
@@ -112,9 +115,10 @@ class VariationalAutoencoder(FittedVAE):
     averaging : float, default=0.999
         Decay of the running average of the weights, in [0, 1); 0: the last iterate.
     early_stopping : bool, default=True
-        Keep the epoch with the best ELBO of held-out rows. After `n_iter_no_change`
-        epochs without a gain, training goes back to it, passes through the rest of a
-        "cosine" schedule in as many epochs more, and stops.
+        Keep the epoch with the best bound of held-out rows, of the kind that is
+        trained. After `n_iter_no_change` epochs without a gain, those of `kl_warmup`
+        not counted, training goes back to it, passes through the rest of a "cosine"
+        schedule in as many epochs more, and stops.
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=20
@@ -296,7 +300,7 @@ class VariationalAutoencoder(FittedVAE):
         self.random_state = random_state
 
     def _training_generator(self):
-        return parallel.common_generator(self._generator(None))
+        return parallel.common(self._generator(None))
 
     def _goes_on(self):
         return moved(super()._goes_on(), self._resolve_device())
@@ -337,7 +341,9 @@ class VariationalAutoencoder(FittedVAE):
             decoder = as_network(
                 self.decoder, "decoder", n_latent, n_outputs, default_decoder
             )
-        if gaussian and self.encoder is None and self.decoder is None:
+        # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
+        own = self.encoder is None and self.decoder is None and self.prior != "vamp"
+        if gaussian and own:
             unit = input_scale.double().numpy()
             noise = likelihood.noise_variance
             noise = noise if isinstance(noise, str) else noise / unit**2
@@ -360,16 +366,14 @@ class VariationalAutoencoder(FittedVAE):
         return seeded_modules(device, rng)
 
     def _epoch_of(self, X, batch_size, course):
-        warmup = self.kl_warmup if course.whole and not course.continues else 0
+        warmup = self._epochs_of_warmup(course)
         if warmup > course.max_iter:
             raise ValueError(
                 f"kl_warmup={warmup} epochs is longer than max_iter={self.max_iter}: "
                 f"the KL term would never reach its weight. Lower kl_warmup or raise "
                 f"max_iter."
             )
-        settings = Settings(
-            batch_size, *(getattr(self, name) for name in Settings._fields[1:])
-        )
+        settings = self._settings(batch_size)
         parallel.check_same(X)
         device = self._resolve_device()
         data = X if sparse.issparse(X) else torch.from_numpy(X).to(device)
@@ -396,6 +400,14 @@ class VariationalAutoencoder(FittedVAE):
 
         return epoch
 
+    def _settings(self, batch_size):
+        return Settings(
+            batch_size, *(getattr(self, name) for name in Settings._fields[1:])
+        )
+
+    def _epochs_of_warmup(self, course):
+        return self.kl_warmup if course.whole and not course.continues else 0
+
     def _evaluate(self, state, X, X_val):
         scores = Scores(
             *(
@@ -403,9 +415,14 @@ class VariationalAutoencoder(FittedVAE):
                 for rows in (X, X_val)
             )
         )
-        return scores, (scores.validation_elbo, scores.validation_elbo)
+        bound = scores.validation_elbo
+        if X_val is not None and (self.objective == "iwae" or self.beta != 1):
+            bound = mean_bound(state.average, X_val, self._settings(1), self.beta)
+        return parallel.common((scores, (bound, bound)))
 
     def _conclude(self, state, X, n_rows_seen, course):
+        parallel.share_buffers(state.model)
+        parallel.share_buffers(state.average)
         active = posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
         state = moved(state, torch.device("cpu"))  # pickles load anywhere
         model = copy.deepcopy(state.average).eval()
@@ -425,7 +442,7 @@ class VariationalAutoencoder(FittedVAE):
 
 
 def _some_rows(X, rng):
-    """Rows that the moments of the data are taken from."""
+    """Rows that say where training starts."""
     rows = np.arange(X.shape[0])
     if len(rows) > _ROWS_FOR_MOMENTS:
         rows = rng.choice(len(rows), _ROWS_FOR_MOMENTS, replace=False)

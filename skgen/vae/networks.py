@@ -213,7 +213,7 @@ class Autoencoder(nn.Module):
     def decode(self, H):
         """Outputs of the decoder, which sees a matrix of rows, for H of any shape."""
         outputs = self.decoder(H.reshape(-1, H.shape[-1]))
-        return outputs.reshape(*H.shape[:-1], -1)
+        return outputs.reshape(*H.shape[:-1], outputs.shape[-1])
 
     def posterior(self, X):
         """Mean and log standard deviation of q(h | x), each (n, n_components)."""

@@ -2,7 +2,8 @@
 
 Every process is given the same rows and draws the same batches and noise, of which it
 takes its share; gradients are added up over the processes. So the model is that of one
-process, up to rounding.
+process, up to rounding. (Not so with batch normalisation in a user's network, which
+sees a process's share of a batch only.)
 
 References
 ----------
@@ -64,22 +65,34 @@ def synchronized(module):
     return DistributedDataParallel(module)
 
 
-def common_generator(rng):
-    """The generator of the first process, on all of them.
+def common(value):
+    """The value that the first process has, on all of them.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from skgen.vae.parallel import common_generator
-    >>> rng = np.random.default_rng(0)
-    >>> common_generator(rng) is rng  # of one process
-    True
+    >>> from skgen.vae.parallel import common
+    >>> common(3)  # of one process
+    3
     """
     if rank().n_ranks == 1:
-        return rng
-    shared = [rng]
+        return value
+    shared = [value]
     distributed.broadcast_object_list(shared, src=0)
     return shared[0]
+
+
+def share_buffers(module):
+    """Let the module's buffers, such as running means, be those of the first process.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgen.vae.parallel import share_buffers
+    >>> share_buffers(torch.nn.BatchNorm1d(2))  # of one process: no change
+    """
+    if rank().n_ranks > 1:
+        for buffer in module.buffers():
+            distributed.broadcast(buffer, src=0)
 
 
 def check_same(X):

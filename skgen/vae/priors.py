@@ -83,15 +83,17 @@ class SumOfGaussians(nn.Module):
 
     def forward(self, H, encode=None):
         """log p(h) of every row of H, nats."""
-        means, log_stds, log_weights = self.parts(encode)
-        # -|h - m|^2 / 2 s^2 of all pairs by two products
+        parts = (H.reshape(-1, H.shape[-1]), *self.parts(encode))
+        # -|h - m|^2 / 2 s^2 of all pairs by two products, which nearly cancel
+        with torch.autocast(H.device.type, enabled=False):
+            return self._log_density(*map(_full_precision, parts)).reshape(H.shape[:-1])
+
+    def _log_density(self, rows, means, log_stds, log_weights):
         precision = torch.exp(-2 * log_stds)
-        rows = H.reshape(-1, H.shape[-1])
         squares = rows.square() @ precision.T - 2 * rows @ (means * precision).T
         constant = (means.square() * precision + 2 * log_stds).sum(dim=-1)
-        constant = constant + H.shape[-1] * math.log(2 * math.pi)
-        log_densities = log_weights - 0.5 * (squares + constant)
-        return torch.logsumexp(log_densities, dim=-1).reshape(H.shape[:-1])
+        constant = constant + rows.shape[-1] * math.log(2 * math.pi)
+        return torch.logsumexp(log_weights - 0.5 * (squares + constant), dim=-1)
 
     def kl(self, H, mean, log_std, encode=None):
         """log q(h | x) - log p(h) at draws H from q: KL[q || p] on average, nats."""
@@ -105,6 +107,10 @@ class SumOfGaussians(nn.Module):
         )
         noise = torch.randn(shape, generator=generator)
         return means[part] + torch.exp(log_stds[part]) * noise
+
+
+def _full_precision(values):
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class Mixture(SumOfGaussians):

@@ -76,7 +76,8 @@ def linear_model(X, n_components, noise_variance, seed=0):
     """
     n, n_features = X.shape
     fixed = isinstance(noise_variance, np.ndarray)
-    rank = np.linalg.matrix_rank(X.T @ X, hermitian=True)
+    gram = X.T @ X if n_features <= n else X @ X.T
+    rank = np.linalg.matrix_rank(gram, hermitian=True)
     n_factors = min(n_components, rank - 1)
     loadings = np.zeros((n_components, n_features))
     noise = X.var(axis=0) if rank else np.ones(n_features)
@@ -92,7 +93,9 @@ def linear_model(X, n_components, noise_variance, seed=0):
         noise = model.noise_variance_
     elif n_factors > 0:
         model = PCA(n_factors, random_state=seed).fit(X)
-        noise = noise_variance if fixed else np.full(n_features, model.noise_variance_)
+        unexplained = X.var(axis=0, ddof=1).sum() - model.explained_variance_.sum()
+        share = max(unexplained, 0) / (n_features - n_factors)
+        noise = noise_variance if fixed else np.full(n_features, share)
         signal = np.maximum(model.explained_variance_ - noise[0], 0)
         loadings[:n_factors] = np.sqrt(signal)[:, None] * model.components_
     elif shared:

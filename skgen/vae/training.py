@@ -17,7 +17,7 @@ from torch import nn
 
 from skgen.fitting import averaging_share
 from skgen.vae import parallel
-from skgen.vae.bounds import elbo_terms, log_weights
+from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
 from skgen.vae.networks import Autoencoder
 from skgen.validation import row_blocks, rows_as_float
 
@@ -37,6 +37,9 @@ class Settings(NamedTuple):
     averaging: float
     precision: str
     compile: bool
+
+
+_PLAIN = Settings(1, "elbo", 1, 0.0, 0.0, "float32", False)  # the ELBO of one draw
 
 
 class TrainingState(NamedTuple):
@@ -324,14 +327,45 @@ def mean_elbo(model, X):
     >>> mean_elbo(model, np.zeros((5, 3))) < 0
     True
     """
+    return mean_bound(model, X, _PLAIN, beta=1.0)
+
+
+@torch.no_grad()
+def mean_bound(model, X, settings, beta):
+    """Mean over rows of what training maximises, by fixed draws.
+
+    Of "elbo" the reconstruction less `beta` times the KL term, of "iwae" the bound of
+    as many draws as training takes. Arguments as in :func:`mean_elbo`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Bernoulli
+    >>> from skgen.vae.networks import Autoencoder
+    >>> from skgen.vae.training import Settings, mean_bound, mean_elbo
+    >>> linear = torch.nn.Linear
+    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
+    >>> settings = Settings(2, "iwae", 50, 0.0, 0.99, "float32", False)
+    >>> X = np.zeros((100, 3))
+    >>> mean_bound(model, X, settings, 1.0) > mean_elbo(model, X)
+    True
+    """
     model.eval()
     generator = torch.Generator().manual_seed(0)
+    weighted = settings.objective == "iwae" and settings.n_importance_samples > 1
     total = 0.0
     for block in _blocks(model, X):
         shape = (len(block), model.n_components)
+        if weighted:
+            shape = (settings.n_importance_samples, *shape)
         noise = torch.randn(shape, generator=generator).to(block)
-        reconstruction, kl = elbo_terms(model, block, noise)
-        total += float((reconstruction - kl).sum(dtype=torch.float64))
+        if weighted:
+            bounds = log_mean_weight(log_weights(model, block, noise))
+        else:
+            reconstruction, kl = elbo_terms(model, block, noise)
+            bounds = reconstruction - beta * kl
+        total += float(bounds.sum(dtype=torch.float64))
     return total / X.shape[0]
 
 

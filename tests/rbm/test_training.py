@@ -72,7 +72,7 @@ def test_momentum_and_decay(X):
         state = train_epoch(state, X, settings, np.full(1, 0.01))
         velocity = 0.9 * velocity + 0.01 * slope
         # a steady gradient would move the weights by velocity = 0.01 / (1 - 0.9) of it
-        expected = (expected + velocity) * (1 - 0.1 * 0.5)
+        expected = (expected + velocity) * np.exp(-0.1 * 0.5)
         assert_allclose(state.parameters.weights, expected, atol=1e-6)
 
 
@@ -82,7 +82,7 @@ def test_decay_adds_up_over_the_updates_since_the_last(X, monkeypatch):
     settings = PLAIN._replace(batch_size=1, weight_decay=0.5)
     rates = np.linspace(0.01, 0.07, 7)
     state = train_epoch(new_state(X), X[:7], settings, rates)
-    kept = 1 - 0.5 * (rates[5] + rates[6])
+    kept = np.exp(-0.5 * (rates[5] + rates[6]))
     assert_allclose(state.parameters.weights, kept * before[6], atol=1e-6)
 
     undecayed = train_epoch(
@@ -90,7 +90,7 @@ def test_decay_adds_up_over_the_updates_since_the_last(X, monkeypatch):
     )
     assert_allclose(undecayed.parameters.weights, before[-1], atol=1e-7)
     state = train_epoch(new_state(X), X[:5], settings, rates[:5])
-    kept = 1 - 0.5 * rates[:5].sum()
+    kept = np.exp(-0.5 * rates[:5].sum())
     assert_allclose(state.parameters.weights, kept * before[-1], atol=1e-6)
 
 

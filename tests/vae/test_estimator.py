@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgen import VariationalAutoencoder
 from skgen.vae.likelihoods import ColumnLikelihood, Gaussian
-from skgen.vae.training import mean_elbo
+from skgen.vae.training import mean_bound, mean_elbo
 
 
 @pytest.fixture(scope="module")
@@ -427,3 +427,21 @@ def test_degenerate_data(X, noise_variance):
     vae = quick(noise_variance=noise_variance, learning_rate=0.1, max_iter=100).fit(X)
     assert np.all(np.isfinite(vae.score_samples(X)))
     assert np.all(vae.noise_variance_ > 0)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"beta": 10.0}, {"objective": "iwae", "n_importance_samples": 5}]
+)
+def test_early_stopping_judges_by_what_is_trained(wine, parameters):
+    """Which a larger beta makes another thing than the ELBO."""
+    options = {"noise_variance": "feature", "max_iter": 40} | parameters
+    vae = quick(early_stopping=True, **options).fit(wine, X_val=wine)
+    last = quick(**options).fit(wine, X_val=wine)
+    kept, end = (
+        mean_bound(model._state.average, wine, model._settings(1), model.beta)
+        for model in (vae, last)
+    )
+    assert kept >= end
+    if vae.beta != 1:
+        best = vae.history_.validation_elbo.max()
+        assert mean_elbo(vae._state.average, wine) < best - 0.1
