@@ -306,13 +306,7 @@ class VariationalAutoencoder(FittedVAE):
         return moved(super()._goes_on(), self._resolve_device())
 
     def _start(self, X, rng):
-        n_features = X.shape[1]
-        sizes = tuple(self.hidden_layer_sizes)
-        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: "
-                f"() is a model without hidden layers."
-            )
+        n_features, sizes = X.shape[1], self._checked_sizes()
         likelihood = self._built_likelihood(n_features)
         rows = _some_rows(X, rng)
         mean, std = moments(rows)
@@ -350,14 +344,26 @@ class VariationalAutoencoder(FittedVAE):
             rows = (rows - rows.mean(axis=0)) / unit
             linear = linear_model(rows, n_latent, noise, int(rng.integers(2**31)))
             begin_linearly(linear, encoder[1], decoder[0], likelihood)
-        prior = StandardNormal()
-        if self.prior == "mixture":
-            prior = Mixture(n_latent, generator)
-        elif self.prior == "vamp":
-            rows = rng.choice(X.shape[0], N_PARTS)
-            prior = VampPrior(torch.from_numpy(rows_as_float(X, rows, np.float32)))
+        prior = self._new_prior(X, rng, generator)
         model = Autoencoder(encoder, decoder, likelihood, n_latent, prior)
         return initial_state(model.to(self._resolve_device()), rng)
+
+    def _checked_sizes(self):
+        sizes = tuple(self.hidden_layer_sizes)
+        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: "
+                f"() is a model without hidden layers."
+            )
+        return sizes
+
+    def _new_prior(self, X, rng, generator):
+        if self.prior == "mixture":
+            return Mixture(self.n_components, generator)
+        if self.prior == "vamp":
+            rows = rng.choice(X.shape[0], N_PARTS)
+            return VampPrior(torch.from_numpy(rows_as_float(X, rows, np.float32)))
+        return StandardNormal()
 
     def _seeded(self, device, rng):
         """Modules of the user's may draw from torch's global generators."""

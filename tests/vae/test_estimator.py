@@ -189,11 +189,13 @@ def test_search_and_pipelines(digits):
     search = GridSearchCV(
         make_pipeline(
             StandardScaler(),
-            VariationalAutoencoder(8, max_iter=8, random_state=0),
+            VariationalAutoencoder(
+                8, hidden_layer_sizes=(64,), max_iter=8, random_state=0
+            ),
             LogisticRegression(max_iter=500),
         ),
         {"variationalautoencoder__n_components": [1, 12]},
-        cv=3,
+        cv=2,
         n_jobs=2,
     ).fit(digits, y)
     assert search.best_params_ == {"variationalautoencoder__n_components": 12}
@@ -201,7 +203,6 @@ def test_search_and_pipelines(digits):
         quick(likelihood="bernoulli", max_iter=10),
         {"learning_rate": [1e-5, 1e-2]},
         cv=2,
-        n_jobs=2,
     ).fit(digits)
     assert likelihoods.best_params_ == {"learning_rate": 1e-2}
     frame = quick().set_output(transform="pandas").fit_transform(digits)
