@@ -8,10 +8,10 @@ likelihoods of X_valid, and that one is to be quoted.
 """
 
 import time
-from itertools import product
 
 import numpy as np
 from joblib import Parallel, delayed
+from sklearn.model_selection import ParameterGrid
 
 from skgen import BinaryRBM
 
@@ -23,7 +23,7 @@ def run(path, quick):
         raise SystemExit("rbm-tables needs --data, with X_train, X_valid and X_test.")
     with np.load(path) as data:
         parts = [data[key] for key in ("X_train", "X_valid", "X_test")]
-    points = [dict(zip(GRID, values)) for values in product(*GRID.values())]
+    points = list(ParameterGrid(GRID))
     if quick:
         points, parts = points[:2], [part[:1000] for part in parts]
     rows = Parallel(n_jobs=2)(delayed(fitted)(point, *parts, quick) for point in points)

@@ -67,7 +67,7 @@ def run(path, quick, device="cpu"):
     for batch_size in (100, 500):
         what = f"{name}: epoch, batch {batch_size}"
         rows += compared(what, epochs(X, batch_size, device), n_rounds)
-        rows += work(rows[-1]["what"], rows, X, batch_size)
+        rows += work(what, rows, X, batch_size)
     what = f"{name}: log p of 100 rows, {N_SCORE_SAMPLES} samples"
     rows += compared(what, likelihoods(X, device), n_rounds)
     return rows + growth(X[:2000], device)

@@ -9,14 +9,13 @@ favours them.
 """
 
 import time
-from itertools import product
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import KFold, cross_val_score
+from sklearn.model_selection import KFold, ParameterGrid, cross_val_score
 from sklearn.preprocessing import StandardScaler
 
 from skgen import VariationalAutoencoder
@@ -28,10 +27,6 @@ SETS = {"iris": load_iris, "wine": load_wine, "breast cancer": load_breast_cance
 
 def run(path, quick):
     return continuous(quick) if path is None else binary(path, quick)
-
-
-def points(grid):
-    return [dict(zip(grid, values)) for values in product(*grid.values())]
 
 
 def fitted(parameters, X, X_val=None):
@@ -69,7 +64,7 @@ def binary(path, quick):
             "+-": round(float(test.std() / len(test) ** 0.5), 2),
         }
 
-    rows = Parallel(n_jobs=2)(delayed(row)(point) for point in points(BINARY))
+    rows = Parallel(n_jobs=2)(delayed(row)(point) for point in ParameterGrid(BINARY))
     best = max(rows, key=lambda row: row["validation nats"])
     return [{"chosen": "*" if row is best else "", **row} for row in rows]
 
@@ -83,9 +78,9 @@ def continuous(quick):
             delayed(best_of_grid)(X[train], X[test], quick)
             for train, test in folds.split(X)
         )
-        differences = [scores for scores, _ in chosen]
-        row = {"data": name, "VAE": round(float(np.mean(differences)), 2)}
-        row["+-"] = round(float(np.std(differences) / np.sqrt(len(chosen))), 2)
+        scores = [score for score, _ in chosen]
+        row = {"data": name, "VAE": round(float(np.mean(scores)), 2)}
+        row["+-"] = round(float(np.std(scores) / np.sqrt(len(chosen))), 2)
         row["chosen"] = " ".join(point for _, point in chosen)
         peers = {
             "GaussianMixture": [
@@ -107,10 +102,10 @@ def continuous(quick):
 
 def best_of_grid(X, X_test, quick):
     fits = []
-    for point in points(CONTINUOUS):
+    for point in ParameterGrid(CONTINUOUS):
         parameters = point | {"noise_variance": "heteroscedastic", "prior": "mixture"}
         parameters |= {"max_iter": 5} if quick else {}
         vae, _, held_out = fitted(parameters, X)
-        fits.append((held_out, vae, "/".join(map(str, point.values()))))
+        fits.append((held_out, vae, "{n_components}/{learning_rate}".format(**point)))
     _, vae, point = max(fits, key=lambda fit: fit[0])
     return vae.log_likelihood(X_test, n_samples=1000, random_state=1).mean(), point

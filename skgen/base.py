@@ -195,6 +195,7 @@ class GenerativeEstimator(
         return as_generator(self.random_state if random_state is None else random_state)
 
     def _training_generator(self):
+        """What fitting draws from."""
         return self._generator(None)
 
     def _fit(self, X, X_val, course):

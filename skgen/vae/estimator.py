@@ -338,15 +338,19 @@ class VariationalAutoencoder(FittedVAE):
         # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
         own = self.encoder is None and self.decoder is None and self.prior != "vamp"
         if gaussian and own:
-            unit = input_scale.double().numpy()
-            noise = likelihood.noise_variance
-            noise = noise if isinstance(noise, str) else noise / unit**2
-            rows = (rows - rows.mean(axis=0)) / unit
-            linear = linear_model(rows, n_latent, noise, int(rng.integers(2**31)))
+            linear = self._linear_model(rows, input_scale, likelihood, rng)
             begin_linearly(linear, encoder[1], decoder[0], likelihood)
         prior = self._new_prior(X, rng, generator)
         model = Autoencoder(encoder, decoder, likelihood, n_latent, prior)
         return initial_state(model.to(self._resolve_device()), rng)
+
+    def _linear_model(self, rows, unit, likelihood, rng):
+        """In the units in which the networks see the data."""
+        unit = unit.double().numpy()
+        noise = likelihood.noise_variance
+        noise = noise if isinstance(noise, str) else noise / unit**2
+        rows = (rows - rows.mean(axis=0)) / unit
+        return linear_model(rows, self.n_components, noise, int(rng.integers(2**31)))
 
     def _checked_sizes(self):
         sizes = tuple(self.hidden_layer_sizes)

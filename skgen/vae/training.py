@@ -272,13 +272,7 @@ def train_epoch(
     kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
     for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
         noise = _noise(state.model, len(rows), settings, generator)
-        some = rank.share(rows)
-        batch = X.index_select(0, some) if in_memory else _dense(X, some, device)
-        batch = batch.float()
-        if resample:
-            uniform = torch.empty((len(rows), X.shape[1]), device=device)
-            uniform = rank.share(uniform.uniform_(generator=generator))
-            batch = (uniform < batch).float()
+        batch = _batch(X, rows, rank, resample, generator)
         with torch.autocast(
             device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"
         ):
@@ -404,6 +398,19 @@ def _blocks(model, X):
     device = next(model.parameters()).device
     for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
         yield _dense(X, rows, device)
+
+
+def _batch(X, rows, rank, resample, generator):
+    """The process's share of the rows, float32; of probabilities, draws."""
+    device, some = generator.device, rank.share(rows)
+    if isinstance(X, torch.Tensor):
+        batch = X.index_select(0, some).float()
+    else:
+        batch = _dense(X, some, device)
+    if resample:  # as one process draws for all of the rows
+        uniform = torch.empty((len(rows), X.shape[1]), device=device)
+        batch = (rank.share(uniform.uniform_(generator=generator)) < batch).float()
+    return batch
 
 
 def _noise(model, n_rows, settings, generator):
