@@ -1,11 +1,19 @@
 """Generative models as scikit-learn estimators."""
 
-from skgen import divergences, rbm
+from skgen import callbacks, divergences, rbm
+from skgen.persistence import load
 from skgen.rbm import BinaryRBM
 
 __version__ = "0.1.0"
 
-__all__ = ["BinaryRBM", "VariationalAutoencoder", "divergences", "rbm"]
+__all__ = [
+    "BinaryRBM",
+    "VariationalAutoencoder",
+    "callbacks",
+    "divergences",
+    "load",
+    "rbm",
+]
 
 
 def __getattr__(name):

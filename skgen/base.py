@@ -2,6 +2,7 @@
 
 import copy
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,17 @@ from sklearn.base import (
     DensityMixin,
     TransformerMixin,
 )
+from sklearn.callback import CallbackSupportMixin
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
 
 from skgen.fitting import (
     EarlyStopping,
+    Progress,
+    beginning,
     report_line,
     rows_per_update,
-    run_epochs,
+    run_epoch,
     step_sizes,
 )
 from skgen.validation import _fit_context, as_generator, drawn
@@ -67,8 +72,53 @@ class Course(NamedTuple):
     """A call of ``fit``: not one pass over some of the data."""
 
 
+class Unfinished(NamedTuple):
+    """A call of ``fit`` that a snapshot was taken of.
+
+    Attributes
+    ----------
+    course : Course
+    n_rows : int
+        Of the X it was given.
+    progress : Progress
+        Without state and history, which the snapshot has itself.
+    """
+
+    course: Course
+    n_rows: int
+    progress: Progress
+
+
+class Job(NamedTuple):
+    """What a call of ``fit`` or ``partial_fit`` works with.
+
+    Attributes
+    ----------
+    course : Course
+    n_rows : int
+        Of the X it was given.
+    X, X_val : ndarray or CSR matrix, X_val also None
+        Rows to train on and rows held out, as they are kept while training.
+    dtype : numpy.dtype
+        Of the X it was given.
+    seed : int
+        Of what is drawn once: the rows held out, those of the learning curve.
+    """
+
+    course: Course
+    n_rows: int
+    X: object
+    X_val: object
+    dtype: np.dtype
+    seed: int
+
+
 class GenerativeEstimator(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    DensityMixin,
+    BaseEstimator,
 ):
     """Base of estimators with ``transform``, ``score_samples`` and ``sample``.
 
@@ -88,7 +138,11 @@ class GenerativeEstimator(
       early stopping maximises; X_val may be None;
     - ``_conclude(state, X, n_rows_seen, course)``: the state to be kept, and the rest
       of what makes a fitted model;
-    - ``_store(state, model, dtype)``: sets the fitted attributes;
+    - ``_attributes(state, model, dtype)``: the fitted attributes, a dict;
+    - ``_scores``: the NamedTuple of the learning curve;
+    - ``_to_arrays()``, ``_from_arrays(arrays, n_features)`` and, for the state alone,
+      ``_state_to_arrays(state, name)`` and ``_state_from_arrays(arrays, name,
+      n_features)``: state and model as a dict of arrays, and taken out of one;
     - ``_fixed_by_fit``: names of parameters that cannot change while training goes on;
     - ``_updates_per_epoch``: what ``batch_size="auto"`` aims at.
     """
@@ -119,7 +173,25 @@ class GenerativeEstimator(
         """
         continues = self.warm_start and hasattr(self, "_state")
         course = Course(self.max_iter, self.learning_rate_schedule, continues, True)
-        return self._fit(X, X_val, course)
+        rows = self._rows_for_callbacks(X)
+        hooks = {"estimator": self, "X": rows, "y": rows if y is None else y}
+        with features_kept_on_failure(self):
+            job, progress = self._prepared(X, X_val, course)
+            fit_task = self._init_callback_context(max_subtasks=progress.n_left)
+            fit_task.call_on_fit_task_begin(**hooks)
+            train_epoch = self._epoch_function(job, progress)
+            while progress.n_left:
+                task = fit_task.subcontext("epoch").call_on_fit_task_begin(**hooks)
+                progress = train_epoch(progress)
+                snapshot = partial(self._snapshot, job, progress)
+                if task.call_on_fit_task_end(
+                    **hooks, reconstruction_attributes=snapshot
+                ):
+                    break
+            attributes = self._concluded(job, progress.outcome, progress.history)
+        vars(self).update(attributes)
+        fit_task.call_on_fit_task_end(**hooks, reconstruction_attributes={})
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
@@ -146,7 +218,13 @@ class GenerativeEstimator(
         2
         """
         continues = hasattr(self, "_state")
-        return self._fit(X, None, Course(1, "constant", continues, False))
+        course = Course(1, "constant", continues, False)
+        with features_kept_on_failure(self):
+            job, progress = self._prepared(X, None, course)
+            progress = self._epoch_function(job, progress)(progress)
+            attributes = self._concluded(job, progress.state, progress.history)
+        vars(self).update(attributes)
+        return self
 
     def score(self, X, y=None):
         """Mean log-likelihood of the rows of X.
@@ -191,6 +269,38 @@ class GenerativeEstimator(
         """
         return self.inverse_transform(self.transform(X))
 
+    def save(self, path):
+        """Write the fitted estimator to one .safetensors file; ``skgen.load`` reads it.
+
+        It holds parameters, model and state of training, and no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            What is there is replaced, in one step.
+
+        Raises
+        ------
+        ValueError
+            Naming what cannot be saved without pickle: networks, likelihoods and
+            subclasses of the user's. ``joblib.dump`` saves them.
+
+        Examples
+        --------
+        >>> import pathlib, tempfile
+        >>> import skgen
+        >>> rbm = skgen.BinaryRBM(2, max_iter=5, random_state=0).fit([[0, 1], [1, 0]])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "rbm.safetensors"
+        ...     rbm.save(path)
+        ...     skgen.load(path).score([[0, 1]]) == rbm.score([[0, 1]])
+        True
+        """
+        check_is_fitted(self)
+        from skgen.persistence import save
+
+        save(self, path)
+
     def _generator(self, random_state):
         return as_generator(self.random_state if random_state is None else random_state)
 
@@ -198,31 +308,103 @@ class GenerativeEstimator(
         """What fitting draws from."""
         return self._generator(None)
 
-    def _fit(self, X, X_val, course):
-        with features_kept_on_failure(self):
-            state = self._goes_on() if course.continues else None
-            X, dtype = self._training_rows(X, reset=not course.continues)
-            rng = self._training_generator()
-            seed = self._seed if course.continues else int(rng.integers(2**31))
-            if X_val is not None:
-                X_val, _ = self._training_rows(X_val, reset=False, warn=False)
-            elif self.early_stopping and course.whole and X.shape[0] > 1:
-                X, X_val = train_test_split(
-                    X, test_size=self.validation_fraction, random_state=seed
+    def _prepared(self, X, X_val, course):
+        """The job, and the beginning of training or where it was cut short."""
+        state = self._goes_on() if course.continues else None
+        unfinished = self._unfinished if course.continues and course.whole else None
+        X, dtype = self._training_rows(X, reset=not course.continues)
+        n_rows = X.shape[0]
+        if unfinished is not None:
+            _check_same_rows(n_rows, unfinished.n_rows)
+            course = unfinished.course
+        rng = self._training_generator()
+        seed = int(rng.integers(2**31)) if state is None else self._seed
+        if X_val is not None:
+            X_val, _ = self._training_rows(X_val, reset=False, warn=False)
+        elif self.early_stopping and course.whole and n_rows > 1:
+            X, X_val = train_test_split(
+                X, test_size=self.validation_fraction, random_state=seed
+            )
+        job = Job(course, n_rows, X, X_val, dtype, seed)
+        if unfinished is not None:
+            return job, unfinished.progress._replace(state=state, history=self.history_)
+        if state is None:
+            return job, beginning(self._start(X, rng), course.max_iter)
+        judged = self.early_stopping and X_val is not None
+        bound = self._evaluation(job)(state)[1][0] if judged else None
+        return job, beginning(
+            state, course.max_iter, history=self.history_, bound=bound
+        )
+
+    def _epoch_function(self, job, progress):
+        """A function from the progress before an epoch to that after it."""
+        batch_size = self._rows_per_update(job.X.shape[0])
+        n_updates = -(-job.X.shape[0] // batch_size)
+        update_all = self._epoch_of(job.X, batch_size, job.course)
+        evaluate = self._evaluation(job)
+        n_epochs = progress.n_left
+        n_epochs += 0 if progress.history is None else len(progress.history)
+
+        def train(state, n_epochs, done):
+            shares = np.linspace(*done, n_updates, endpoint=False)
+            rates = step_sizes(job.course.schedule, self.learning_rate, shares)
+            return update_all(state, rates, n_epochs + np.arange(n_updates) / n_updates)
+
+        def epoch(progress):
+            progress = run_epoch(progress, train, evaluate, self._stopping(job))
+            if self.verbose:
+                print(
+                    report_line(type(self).__name__, progress.history[-1], n_epochs),
+                    flush=True,
                 )
-            if state is None:
-                state = self._start(X, rng)
-            state, history = self._run(state, X, X_val, course)
-            n_rows_seen = X.shape[0] * int(history.epoch[-1])
-            state, model = self._conclude(state, X, n_rows_seen, course)
-        self._store(state, model, dtype)
-        self.history_ = history
-        self.n_iter_ = len(history)
-        self._state = state
-        self._seed = seed
-        self._dtype_of_X = dtype
-        self._fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
-        return self
+            return progress
+
+        return epoch
+
+    def _evaluation(self, job):
+        scored = self._scored_rows(job)
+        return lambda state: self._evaluate(state, *scored)
+
+    def _stopping(self, job):
+        if not self.early_stopping or job.X_val is None:
+            return None
+        return EarlyStopping(
+            self.n_iter_no_change,
+            self.tol,
+            job.course.schedule != "constant",
+            self._epochs_of_warmup(job.course),
+        )
+
+    def _concluded(self, job, state, history, unfinished=None):
+        """The attributes of the fitted estimator."""
+        n_rows_seen = job.X.shape[0] * len(history)
+        state, model = self._conclude(state, job.X, n_rows_seen, job.course)
+        return self._attributes(state, model, job.dtype) | {
+            "history_": history,
+            "n_iter_": len(history),
+            "_state": state,
+            "_seed": job.seed,
+            "_dtype_of_X": job.dtype,
+            "_fixed": {name: getattr(self, name) for name in self._fixed_by_fit},
+            "_unfinished": unfinished,
+        }
+
+    def _snapshot(self, job, progress):
+        """Attributes as if training ended here, and what it takes to go on with it.
+
+        They are of the model as it is, be it the best so far or not.
+        """
+        bare = progress._replace(state=None, history=None)
+        unfinished = Unfinished(job.course, job.n_rows, bare)
+        job = job._replace(course=job.course._replace(whole=False))
+        state = copy.deepcopy(progress.state)
+        return self._concluded(job, state, progress.history, unfinished)
+
+    def _rows_for_callbacks(self, X):
+        """Rows that can be scored; also for y, without which no monitor scores them."""
+        if not self._resamples():
+            return X
+        return lambda: drawn(self._training_rows(X, reset=False)[0], as_generator(0))
 
     def _goes_on(self):
         """A copy of the model's state, lest failing harm the model."""
@@ -235,38 +417,6 @@ class GenerativeEstimator(
                 )
         return copy.deepcopy(self._state)
 
-    def _run(self, state, X, X_val, course):
-        """Epochs of training, scored on some training rows and on the held-out ones."""
-        earlier = self.history_ if course.continues else None
-        n_earlier = 0 if earlier is None else len(earlier)
-        batch_size = self._rows_per_update(X.shape[0])
-        n_updates = -(-X.shape[0] // batch_size)
-        train_epoch = self._epoch_of(X, batch_size, course)
-        scored = self._scored_rows(X, X_val, state.rng)
-
-        def train(state, epoch, done):
-            shares = np.linspace(*done, n_updates, endpoint=False)
-            rates = step_sizes(course.schedule, self.learning_rate, shares)
-            n_epochs = epoch - n_earlier - 1 + np.arange(n_updates) / n_updates
-            return train_epoch(state, rates, n_epochs)
-
-        stopping = None
-        if self.early_stopping and X_val is not None:
-            cools = course.schedule != "constant"
-            stopping = EarlyStopping(
-                self.n_iter_no_change, self.tol, cools, self._epochs_of_warmup(course)
-            )
-        last = n_earlier + course.max_iter
-        return run_epochs(
-            state,
-            train,
-            lambda state: self._evaluate(state, *scored),
-            epochs=range(n_earlier + 1, last + 1),
-            early_stopping=stopping,
-            report=report_line(type(self).__name__, last) if self.verbose else None,
-            earlier=earlier,
-        )
-
     def _epochs_of_warmup(self, course):
         """Epochs at the beginning that early stopping does not count."""
         return 0
@@ -274,8 +424,9 @@ class GenerativeEstimator(
     def _rows_per_update(self, n_samples):
         return rows_per_update(self.batch_size, n_samples, self._updates_per_epoch)
 
-    def _scored_rows(self, X, X_val, rng):
+    def _scored_rows(self, job):
         """Rows behind the learning curve: of the training data, and held out."""
+        X, X_val, rng = job.X, job.X_val, as_generator(job.seed)
         if X.shape[0] > _SCORED_ROWS:
             X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
         if self._resamples():
@@ -289,3 +440,11 @@ class GenerativeEstimator(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _check_same_rows(n_rows, n_rows_before):
+    if n_rows != n_rows_before:
+        raise ValueError(
+            f"X has {n_rows} rows, but the fit that was cut short had {n_rows_before}: "
+            f"pass the same X to finish it, or set warm_start=False to start anew."
+        )

@@ -1,8 +1,8 @@
-"""The epoch loop around a model's own training step.
+"""An epoch of training around a model's own updates, and where a run of them stands.
 
-The loop owns what does not depend on the model: the learning curve, early stopping,
-keeping the best epoch, reporting. A model brings its state and two functions of it,
-one that trains for an epoch and one that scores the result.
+This owns what does not depend on the model: the learning curve, early stopping, keeping
+the best epoch. A model brings its state and two functions of it, one that trains for an
+epoch and one that scores the result.
 """
 
 import copy
@@ -28,39 +28,104 @@ class EarlyStopping(NamedTuple):
     n_free: int = 0
 
 
-def run_epochs(
-    state, train, evaluate, *, epochs, early_stopping=None, report=None, earlier=None
-):
-    """Train for some epochs, score each, and keep the last or the best.
+class Progress(NamedTuple):
+    """Where training stands between two epochs: all that going on with it takes.
+
+    Attributes
+    ----------
+    state : object
+        State of the model, which ``copy.deepcopy`` can copy.
+    n_left : int
+        Epochs still to come.
+    pace : float
+        Share of the schedule that each of them passes through.
+    history : numpy.recarray or None
+        The learning curve, that of earlier runs included.
+    n_epochs : int
+        Epochs of this run.
+    done : float
+        Share of the schedule that is behind, from 0 to 1.
+    best : float
+        The highest lower bound of what early stopping maximises.
+    kept : object or None
+        The state it belongs to, out of reach of training.
+    n_stale : int
+        Epochs without a gain.
+    cooling : bool
+        Whether training has gone back to the best epoch and is coming to its end.
+    """
+
+    state: object
+    n_left: int
+    pace: float
+    history: np.recarray | None = None
+    n_epochs: int = 0
+    done: float = 0.0
+    best: float = -np.inf
+    kept: object | None = None
+    n_stale: int = 0
+    cooling: bool = False
+
+    @property
+    def outcome(self):
+        """The state to be returned: the best one, or the last where none was chosen."""
+        return self.state if self.kept is None else self.kept
+
+
+def beginning(state, n_epochs, *, history=None, bound=None):
+    """Where a run of epochs begins.
 
     Parameters
     ----------
     state : object
-        State of the model, which ``copy.deepcopy`` can copy.
+    n_epochs : int
+        At most.
+    history : numpy.recarray, default=None
+        The learning curve so far, if training goes on.
+    bound : float, default=None
+        What early stopping maximises, of `state`: where training goes on, the state it
+        goes on from is one of the candidates.
+
+    Returns
+    -------
+    Progress
+
+    Examples
+    --------
+    >>> from skgen.fitting import beginning
+    >>> beginning(0, 10).pace
+    0.1
+    """
+    start = Progress(state, n_epochs, 1 / n_epochs, history)
+    if bound is None or not bound > -np.inf:
+        return start
+    return start._replace(best=bound, kept=copy.deepcopy(state))
+
+
+def run_epoch(progress, train, evaluate, early_stopping=None):
+    """Train for an epoch, score it, and choose what comes next.
+
+    Parameters
+    ----------
+    progress : Progress
+        With at least one epoch left.
     train : callable
-        ``train(state, epoch, done) -> state``, where `done` are the shares of the
-        schedule before and after the epoch, from 0 to 1; it may reuse the arrays of
-        the old state.
+        ``train(state, n_epochs, done) -> state``, where `n_epochs` are those of this
+        run so far and `done` are the shares of the schedule before and after the epoch;
+        it may reuse the arrays of the old state.
     evaluate : callable
         ``evaluate(state) -> (scores, (low, high))``: a NamedTuple of floats for the
         learning curve, and bounds of what early stopping maximises. Epochs are compared
         by their lower bounds; one whose upper bound exceeds the best of these may be a
         gain, and does not end training.
-    epochs : iterable of int
-        Their numbers.
     early_stopping : EarlyStopping, default=None
-        If given, the state with the best lower bound is kept; where training goes on,
-        the state it goes on from is one of the candidates.
-    report : callable, default=None
-        Called with each record of the learning curve.
-    earlier : numpy.recarray, default=None
-        The learning curve so far, if training goes on.
+        If given, the state with the best lower bound is kept.
 
     Returns
     -------
-    state : object
-    history : numpy.recarray of shape (n_epochs,)
-        Fields epoch, seconds (since the first epoch began) and those of the scores.
+    Progress
+        Its history has fields epoch, seconds (of training and scoring, all epochs so
+        far) and those of the scores.
 
     Raises
     ------
@@ -70,54 +135,72 @@ def run_epochs(
     Examples
     --------
     >>> from typing import NamedTuple
-    >>> from skgen.fitting import EarlyStopping, run_epochs
+    >>> from skgen.fitting import EarlyStopping, beginning, run_epoch
     >>> class Scores(NamedTuple):
     ...     value: float
-    >>> state, history = run_epochs(
-    ...     0,
-    ...     train=lambda state, epoch, done: epoch,
-    ...     evaluate=lambda state: (Scores(-abs(state - 3.0)), 2 * (-abs(state - 3),)),
-    ...     epochs=range(1, 10),
-    ...     early_stopping=EarlyStopping(n_iter_no_change=2, tol=0),
-    ... )
-    >>> state, history.epoch, history.value
+    >>> def evaluate(state):
+    ...     return Scores(-abs(state - 3.0)), 2 * (-abs(state - 3.0),)
+    >>> def evaluate(state):
+    ...     return Scores(-abs(state - 3.0)), 2 * (-abs(state - 3.0),)
+    >>> progress = beginning(0, 9)
+    >>> while progress.n_left:
+    ...     progress = run_epoch(
+    ...         progress,
+    ...         train=lambda state, n_epochs, done: n_epochs + 1,
+    ...         evaluate=evaluate,
+    ...         early_stopping=EarlyStopping(n_iter_no_change=2, tol=0),
+    ...     )
+    >>> progress.outcome, progress.history.epoch, progress.history.value
     (3, array([1, 2, 3, 4, 5]), array([-2., -1., -0., -1., -2.]))
     """
-    records = []
-    started = time.perf_counter() - (0.0 if earlier is None else earlier.seconds[-1])
-    best, kept, stale = -np.inf, None, 0
-    if early_stopping is not None and earlier is not None:
-        best = evaluate(state)[1][0]
-        kept = copy.deepcopy(state) if best > -np.inf else None
-    done, pace, n_left, cooling = 0.0, 1 / len(epochs), len(epochs), False
-    for number, epoch in enumerate(epochs, start=1):
-        try:
-            state = train(state, epoch, (done, done + pace))
-        except FloatingPointError as error:
-            raise FloatingPointError(f"Epoch {epoch}: {error}") from None
-        done, n_left = done + pace, n_left - 1
-        scores, (low, high) = evaluate(state)
-        records.append((epoch, time.perf_counter() - started, *scores))
-        if report is not None:
-            report(records[-1])
-        if early_stopping is not None:
-            if low > best + early_stopping.tol:
-                stale = 0
-            elif -np.inf < best >= high - early_stopping.tol:
-                stale += number > early_stopping.n_free
-            if low > best:
-                best, kept = low, copy.deepcopy(state)
-            if stale >= early_stopping.n_iter_no_change and not cooling:
-                state, cooling = copy.deepcopy(kept), True
-                n_left = min(n_left, stale) if early_stopping.cools else 0
-                pace = (1 - done) / max(n_left, 1)
-        if n_left == 0:
-            break
-    names = ["epoch", "seconds", *scores._fields]
-    history = np.rec.fromrecords(records, names=names)
-    if earlier is not None:
-        history = np.concatenate([earlier, history]).view(np.recarray)
-    return (state if kept is None else kept), history
+    earlier, started = progress.history, time.perf_counter()
+    epoch = 1 if earlier is None else len(earlier) + 1
+    done = progress.done + progress.pace
+    try:
+        state = train(progress.state, progress.n_epochs, (progress.done, done))
+    except FloatingPointError as error:
+        raise FloatingPointError(f"Epoch {epoch}: {error}") from None
+    scores, bounds = evaluate(state)
+    seconds = time.perf_counter() - started
+    seconds += 0.0 if earlier is None else earlier.seconds[-1]
+    progress = progress._replace(
+        state=state,
+        n_left=progress.n_left - 1,
+        history=_longer(earlier, epoch, seconds, scores),
+        n_epochs=progress.n_epochs + 1,
+        done=done,
+    )
+    return _chosen(progress, bounds, early_stopping) if early_stopping else progress
+
+
+def _longer(history, epoch, seconds, scores):
+    record = np.rec.fromrecords(
+        [(epoch, seconds, *scores)], names=["epoch", "seconds", *scores._fields]
+    )
+    if history is None:
+        return record
+    return np.concatenate([history, record]).view(np.recarray)
+
+
+def _chosen(progress, bounds, early_stopping):
+    """The best state kept; after epochs without gain, back to it, or at the end."""
+    (low, high), best, n_stale = bounds, progress.best, progress.n_stale
+    if low > best + early_stopping.tol:
+        n_stale = 0
+    elif -np.inf < best >= high - early_stopping.tol:
+        n_stale += progress.n_epochs > early_stopping.n_free
+    progress = progress._replace(n_stale=n_stale)
+    if low > best:
+        progress = progress._replace(best=low, kept=copy.deepcopy(progress.state))
+    if n_stale < early_stopping.n_iter_no_change or progress.cooling:
+        return progress
+    n_left = min(progress.n_left, n_stale) if early_stopping.cools else 0
+    return progress._replace(
+        state=copy.deepcopy(progress.kept),
+        n_left=n_left,
+        pace=(1 - progress.done) / max(n_left, 1),
+        cooling=True,
+    )
 
 
 def rows_per_update(batch_size, n_samples, n_updates=100):
@@ -187,23 +270,18 @@ def averaging_share(decay, n_updates, n_earlier):
     return max(1 - decay**n_updates, early) if decay else 1.0
 
 
-def report_line(name, max_iter):
-    """A function that prints a record of the learning curve as one aligned line.
+def report_line(name, record, n_epochs):
+    """A record of the learning curve as one line, aligned with those of other epochs.
 
     Examples
     --------
     >>> from skgen.fitting import report_line
-    >>> report_line("BinaryRBM", 20)((3, 1.5, -98.3, -99.1))
+    >>> print(report_line("BinaryRBM", (3, 1.5, -98.3, -99.1), n_epochs=20))
     [BinaryRBM] epoch  3/20     1.5 s   train     -98.30   validation     -99.10 nats
     """
-    width = len(str(max_iter))
-
-    def report(record):
-        epoch, seconds, train, validation = record[:4]
-        held_out = "" if np.isnan(validation) else f"   validation {validation:10.2f}"
-        print(
-            f"[{name}] epoch {epoch:{width}}/{max_iter} {seconds:7.1f} s   "
-            f"train {train:10.2f}{held_out} nats"
-        )
-
-    return report
+    epoch, seconds, train, validation = list(record)[:4]
+    held_out = "" if np.isnan(validation) else f"   validation {validation:10.2f}"
+    return (
+        f"[{name}] epoch {epoch:{len(str(n_epochs))}}/{n_epochs} {seconds:7.1f} s   "
+        f"train {train:10.2f}{held_out} nats"
+    )

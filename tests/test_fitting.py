@@ -4,11 +4,30 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgen.fitting import EarlyStopping, report_line, run_epochs, step_sizes
+from skgen.fitting import (
+    EarlyStopping,
+    beginning,
+    report_line,
+    run_epoch,
+    step_sizes,
+)
 
 
 class Scores(NamedTuple):
     value: float
+
+
+def run_epochs(state, train, evaluate, n_epochs, stopping=None, **options):
+    """Outcome and history of all epochs; train(state, number of the epoch, done)."""
+    progress = beginning(state, n_epochs, **options)
+    while progress.n_left:
+        progress = run_epoch(
+            progress,
+            lambda state, n_epochs, done: train(state, n_epochs + 1, done),
+            evaluate,
+            stopping,
+        )
+    return progress.outcome, progress.history
 
 
 def run(criteria, stopping=None, **options):
@@ -17,8 +36,8 @@ def run(criteria, stopping=None, **options):
         [0],
         lambda state, epoch, done: [epoch],
         lambda state: (Scores(criteria[state[0] - 1]), 2 * (criteria[state[0] - 1],)),
-        epochs=range(1, len(criteria) + 1),
-        early_stopping=stopping,
+        len(criteria),
+        stopping,
         **options,
     )
 
@@ -56,9 +75,7 @@ def test_after_the_last_gain_the_schedule_is_gone_through_from_the_best_epoch():
         return Scores(criteria[state[0] - 1]), 2 * (criteria[state[0] - 1],)
 
     stopping = EarlyStopping(2, 0.0, cools=True)
-    state, history = run_epochs(
-        [0], train, evaluate, epochs=range(1, 11), early_stopping=stopping
-    )
+    state, history = run_epochs([0], train, evaluate, 10, stopping)
     assert_allclose(
         seen,
         [
@@ -90,9 +107,7 @@ def test_training_goes_back_once(n_epochs):
         return Scores(0.0), bounds
 
     stopping = EarlyStopping(n, 0.0, cools=True)
-    run_epochs(
-        [0], train, evaluate, epochs=range(1, 1 + n_epochs), early_stopping=stopping
-    )
+    run_epochs([0], train, evaluate, n_epochs, stopping)
     assert seen == [*range(n + 1), 1, *range(n + 2, n_epochs)]
 
 
@@ -126,11 +141,12 @@ def test_what_training_goes_on_from_is_a_candidate():
     _, earlier = run([5.0])
     state, _ = run_epochs(
         [2],
-        lambda state, epoch, done: [epoch],
+        lambda state, epoch, done: [2 + epoch],
         lambda state: (Scores(0.0), (-state[0], -state[0])),
-        epochs=range(3, 9),
-        early_stopping=EarlyStopping(2, 0.0),
-        earlier=earlier,
+        6,
+        EarlyStopping(2, 0.0),
+        history=earlier,
+        bound=-2,
     )
     assert state == [2]
 
@@ -146,16 +162,17 @@ def test_the_kept_state_is_out_of_reach_of_training():
         np.zeros(1),
         train,
         lambda state: (Scores(0.0), 2 * (-abs(state[0] - 2),)),
-        epochs=range(1, 6),
-        early_stopping=EarlyStopping(9, 0.0),
+        5,
+        EarlyStopping(9, 0.0),
     )
     assert state[0] == 2
 
 
 def test_history_continues():
     _, first = run([1.0, 2.0])
-    _, both = run([1.0, 2.0], earlier=first)
+    _, both = run([1.0, 2.0], history=first)
     assert_array_equal(both.value, [1, 2, 1, 2])
+    assert_array_equal(both.epoch, [1, 2, 3, 4])
     assert np.all(np.diff(both.seconds) >= 0)
 
 
@@ -163,8 +180,9 @@ def test_divergence_names_the_epoch():
     def train(state, epoch, done):
         raise FloatingPointError("too large")
 
+    _, earlier = run([1.0, 2.0, 3.0])
     with pytest.raises(FloatingPointError, match="Epoch 4: too large"):
-        run_epochs(0, train, None, epochs=[4])
+        run_epochs(0, train, None, 2, history=earlier)
 
 
 def test_schedules():
@@ -174,12 +192,14 @@ def test_schedules():
     assert_allclose(step_sizes("cosine", 2.0, done), 1 + np.cos(np.pi * done))
 
 
-def test_report_lines_are_aligned(capsys):
-    report = report_line("BinaryRBM", 10)
-    report((1, 0.5, -123.456, np.nan))
-    report((10, 100.25, -9.5, np.nan))
-    report((10, 100.25, -9.5, -10.5))
-    first, second, third = capsys.readouterr().out.splitlines()
+def test_report_lines_are_aligned():
+    records = [
+        (1, 0.5, -123.456, np.nan),
+        (10, 100.25, -9.5, np.nan),
+        (10, 100.25, -9.5, -10.5),
+    ]
+    lines = [report_line("BinaryRBM", record, n_epochs=10) for record in records]
+    first, second, third = lines
     assert first == "[BinaryRBM] epoch  1/10     0.5 s   train    -123.46 nats"
     assert len(second) == len(first)
     assert third.endswith("validation     -10.50 nats")
@@ -192,8 +212,8 @@ def test_an_epoch_that_may_be_a_gain_does_not_end_training():
         [0],
         lambda state, epoch, done: [epoch],
         lambda state: (Scores(0.0), bounds[state[0] - 1]),
-        epochs=range(1, 8),
-        early_stopping=EarlyStopping(2, 0.0),
+        7,
+        EarlyStopping(2, 0.0),
     )
     assert state == [1]
     assert len(history) == 6

@@ -20,6 +20,7 @@ RBM_ORDER = [
     "partition",
     "rolling",
     "training",
+    "saving",
     "fitted",
     "estimator",
 ]
@@ -31,6 +32,7 @@ VAE_ORDER = [
     "bounds",
     "parallel",
     "training",
+    "saving",
     "fitted",
     "estimator",
 ]

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgen.rbm import enumeration, partition, rolling
+from skgen.arrays import flattened
+from skgen.rbm import enumeration, partition, rolling, saving
 from skgen.rbm.energy import free_energy
 from skgen.rbm.fitted import FittedRBM
 from skgen.rbm.training import Settings, initial_state, train_epoch
@@ -202,6 +203,7 @@ class BinaryRBM(FittedRBM):
     }
 
     _updates_per_epoch = 600
+    _scores = Scores
 
     def __init__(
         self,
@@ -363,11 +365,29 @@ class BinaryRBM(FittedRBM):
                 break
         return estimate, particles
 
-    def _store(self, state, model, dtype):
-        estimate, self._particles = model
+    def _attributes(self, state, model, dtype):
+        estimate, particles = model
         parameters = state.average.astype(float_dtype(dtype))
-        self.components_ = parameters.weights.T
-        self.intercept_visible_ = parameters.visible_bias
-        self.intercept_hidden_ = parameters.hidden_bias
-        self.log_partition_ = estimate.value
-        self.log_partition_std_ = estimate.std_error
+        return {
+            "components_": parameters.weights.T,
+            "intercept_visible_": parameters.visible_bias,
+            "intercept_hidden_": parameters.hidden_bias,
+            "log_partition_": estimate.value,
+            "log_partition_std_": estimate.std_error,
+            "_particles": particles,
+        }
+
+    def _to_arrays(self):
+        return self._state_to_arrays(self._state, "state") | saving.model_to_arrays(
+            self.log_partition_, self.log_partition_std_, self._particles
+        )
+
+    def _from_arrays(self, arrays, n_features):
+        state = self._state_from_arrays(arrays, "state", n_features)
+        return state, saving.model_from_arrays(arrays, n_features, self.n_components)
+
+    def _state_to_arrays(self, state, name):
+        return flattened(state, name)
+
+    def _state_from_arrays(self, arrays, name, n_features):
+        return saving.state_from_arrays(arrays, name, n_features, self.n_components)

@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
-from skgen.vae import parallel
+from skgen.vae import parallel, saving
 from skgen.vae.fitted import FittedVAE
 from skgen.vae.likelihoods import NAMES, NOISE_VARIANCES, Gaussian, Likelihood
 from skgen.vae.networks import (
@@ -148,7 +148,7 @@ class VariationalAutoencoder(FittedVAE):
     ----------
     encoder_, decoder_ : torch.nn.Module
     noise_variance_ : ndarray of shape (1,) or (n_features,), or None
-        With a Gaussian likelihood; None if heteroscedastic.
+        Of a Gaussian likelihood; None if there is none, or if it is heteroscedastic.
     active_units_ : ndarray of bool of shape (n_components,)
         Latents that carry information: the variance of their posterior mean over the
         training rows is above 0.01. Few of them are a sign of posterior collapse.
@@ -233,6 +233,7 @@ class VariationalAutoencoder(FittedVAE):
         "noise_variance",
         "prior",
     )
+    _scores = Scores
 
     def __init__(
         self,
@@ -306,15 +307,28 @@ class VariationalAutoencoder(FittedVAE):
         return moved(super()._goes_on(), self._resolve_device())
 
     def _start(self, X, rng):
-        n_features, sizes = X.shape[1], self._checked_sizes()
-        likelihood = self._built_likelihood(n_features)
         rows = _some_rows(X, rng)
-        mean, std = moments(rows)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        with self._seeded(torch.device("cpu"), rng):
+            model = self._new_model(*moments(rows), generator)
+        # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
+        own = self.encoder is None and self.decoder is None and self.prior != "vamp"
+        if isinstance(model.likelihood, Gaussian) and own:
+            unit = 1 / model.encoder[0].scale
+            linear = self._linear_model(rows, unit, model.likelihood, rng)
+            begin_linearly(linear, model.encoder[1], model.decoder[0], model.likelihood)
+        if self.prior == "vamp":
+            inputs = rows_as_float(X, rng.choice(X.shape[0], N_PARTS), np.float32)
+            model.prior = VampPrior(torch.from_numpy(inputs))
+        return initial_state(model.to(self._resolve_device()), rng)
+
+    def _new_model(self, mean, std, generator):
+        """For columns of these moments, float32 tensors."""
+        n_features, sizes = len(mean), self._checked_sizes()
+        likelihood = self._built_likelihood(n_features)
         input_scale, shift, scale = likelihood.start(mean, std)
         n_latent, n_outputs = self.n_components, likelihood.n_outputs
-        gaussian = isinstance(likelihood, Gaussian)
-        layers = LinearPlus if gaussian else mlp
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        layers = LinearPlus if isinstance(likelihood, Gaussian) else mlp
 
         def default_encoder():
             network = layers(
@@ -328,21 +342,18 @@ class VariationalAutoencoder(FittedVAE):
             )
             return nn.Sequential(network, Affine(shift, scale))
 
-        with self._seeded(torch.device("cpu"), rng):
-            encoder = as_network(
-                self.encoder, "encoder", n_features, 2 * n_latent, default_encoder
-            )
-            decoder = as_network(
-                self.decoder, "decoder", n_latent, n_outputs, default_decoder
-            )
-        # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
-        own = self.encoder is None and self.decoder is None and self.prior != "vamp"
-        if gaussian and own:
-            linear = self._linear_model(rows, input_scale, likelihood, rng)
-            begin_linearly(linear, encoder[1], decoder[0], likelihood)
-        prior = self._new_prior(X, rng, generator)
-        model = Autoencoder(encoder, decoder, likelihood, n_latent, prior)
-        return initial_state(model.to(self._resolve_device()), rng)
+        encoder = as_network(
+            self.encoder, "encoder", n_features, 2 * n_latent, default_encoder
+        )
+        decoder = as_network(
+            self.decoder, "decoder", n_latent, n_outputs, default_decoder
+        )
+        prior = {
+            "normal": StandardNormal,
+            "mixture": lambda: Mixture(n_latent, generator),
+            "vamp": lambda: VampPrior(torch.zeros(N_PARTS, n_features)),
+        }[self.prior]()
+        return Autoencoder(encoder, decoder, likelihood, n_latent, prior)
 
     def _linear_model(self, rows, unit, likelihood, rng):
         """In the units in which the networks see the data."""
@@ -360,14 +371,6 @@ class VariationalAutoencoder(FittedVAE):
                 f"() is a model without hidden layers."
             )
         return sizes
-
-    def _new_prior(self, X, rng, generator):
-        if self.prior == "mixture":
-            return Mixture(self.n_components, generator)
-        if self.prior == "vamp":
-            rows = rng.choice(X.shape[0], N_PARTS)
-            return VampPrior(torch.from_numpy(rows_as_float(X, rows, np.float32)))
-        return StandardNormal()
 
     def _seeded(self, device, rng):
         """Modules of the user's may draw from torch's global generators."""
@@ -438,17 +441,49 @@ class VariationalAutoencoder(FittedVAE):
         model = copy.deepcopy(state.average).eval()
         return state, (model, widest_layer(model), active)
 
-    def _store(self, state, model, dtype):
-        model, self._width, self.active_units_ = model
-        self._model = model
-        self.encoder_, self.decoder_ = model.encoder, model.decoder
-        vars(self).pop("noise_variance_", None)
-        if isinstance(model.likelihood, Gaussian):
-            variance = model.likelihood.variance()
-            if variance is not None:
-                variance = variance.detach().numpy().astype(float_dtype(dtype))
-            self.noise_variance_ = variance
-        self.device_ = self._resolve_device()
+    def _attributes(self, state, model, dtype):
+        model, width, active = model
+        gaussian = isinstance(model.likelihood, Gaussian)
+        variance = model.likelihood.variance() if gaussian else None
+        if variance is not None:
+            variance = variance.detach().numpy().astype(float_dtype(dtype))
+        return {
+            "encoder_": model.encoder,
+            "decoder_": model.decoder,
+            "noise_variance_": variance,
+            "active_units_": active,
+            "device_": self._device_at_hand(),
+            "_model": model,
+            "_width": width,
+        }
+
+    def _to_arrays(self):
+        active = {"model.active_units": self.active_units_}
+        return self._state_to_arrays(self._state, "state") | active
+
+    def _from_arrays(self, arrays, n_features):
+        state = self._state_from_arrays(arrays, "state", n_features)
+        active = arrays.pop("model.active_units")
+        if active.shape != (self.n_components,) or active.dtype != bool:
+            raise ValueError("'model.active_units' should be a mask of the latents")
+        model = copy.deepcopy(state.average).eval()
+        return state, (model, widest_layer(model), active)
+
+    def _state_to_arrays(self, state, name):
+        return saving.state_to_arrays(state, name)
+
+    def _state_from_arrays(self, arrays, name, n_features):
+        sizes = n_features, self._checked_sizes(), self.n_components
+        n_values = sum(array.size for array in arrays.values())
+        if saving.n_weights(*sizes) > n_values:  # before memory is taken for them
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} for {n_features} "
+                f"features do not fit the arrays in the file"
+            )
+        generator = torch.Generator().manual_seed(0)
+        mean, std = torch.zeros(n_features), torch.ones(n_features)
+        model = self._new_model(mean, std, generator)
+        return saving.state_from_arrays(arrays, name, model)
 
 
 def _some_rows(X, rng):

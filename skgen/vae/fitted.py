@@ -308,6 +308,13 @@ class FittedVAE(GenerativeEstimator):
                 f"'auto' or 'cpu'."
             ) from error
 
+    def _device_at_hand(self):
+        """The CPU where a model of another machine does not find its device."""
+        try:
+            return self._resolve_device()
+        except ValueError:
+            return torch.device("cpu")
+
     def _built_likelihood(self, n_features):
         gaussian = self.likelihood == "gaussian"
         parameters = {"noise_variance": self.noise_variance} if gaussian else {}
@@ -342,10 +349,7 @@ class FittedVAE(GenerativeEstimator):
     def _apply(self, function, X, dtype, width=1):
         """function(model, rows of X) in blocks of rows, on the fitted device."""
         torch_dtype = torch.float64 if dtype == np.float64 else torch.float32
-        try:
-            device = self._resolve_device()
-        except ValueError:  # a model of another machine
-            device = torch.device("cpu")
+        device = self._device_at_hand()
         if device.type == "mps":
             torch_dtype = torch.float32
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)

@@ -1,0 +1,123 @@
+"""What a fitted RBM is on disk: its arrays by name, and their shapes."""
+
+import numpy as np
+
+from skgen.arrays import check_layout, flattened, restored
+from skgen.rbm.enumeration import MAX_UNITS
+from skgen.rbm.partition import LogPartition, Particles
+from skgen.rbm.tempering import N_TEMPERATURES
+from skgen.rbm.training import TrainingState
+
+_PARAMETERS = {"weights": "fMN", "visible_bias": "fM", "hidden_bias": "fN"}
+_PARTICLES = {
+    "X": "fPM",
+    "hidden_input": "fPN",
+    "log_density": "fP",
+    "beta": "fP",
+    "log_weight": "fP",
+}
+
+
+def _under(name, layout):
+    return {f"{name}.{field}": shape for field, shape in layout.items()}
+
+
+# M visible and N hidden units, C chains, D of the ladder, P particles, T temperatures
+# and S pairs of neighbours
+_STATE = {
+    **_under("parameters", _PARAMETERS),
+    **_under("velocity", _PARAMETERS),
+    **_under("average", _PARAMETERS),
+    **_under("offsets", {"visible": "fM", "hidden": "fN"}),
+    "chains": "fCN",
+    **_under(
+        "ladder", {"X": "fTDM", "beta": "fT", "swap_rates": "fS", "n_sweeps": "i"}
+    ),
+    "base_bias": "fM",
+    **_under("belt.particles", _PARTICLES),
+    **_under(
+        "belt", {"base_bias": "fM", "stage": "iP", "n_stages": "iP", "n_moves": "i"}
+    ),
+    "n_updates": "i",
+    "rng": "uR",
+}
+_MODEL = {"log_partition": "fL", **_under("particles", _PARTICLES)}
+
+
+def state_from_arrays(arrays, name, n_visible, n_hidden):
+    """The TrainingState that ``arrays.flattened`` was given.
+
+    Parameters
+    ----------
+    arrays : dict of ndarray
+        Loses those that belong to it.
+    name : str
+    n_visible, n_hidden : int
+
+    Raises
+    ------
+    ValueError
+        If arrays are missing, unknown or of other shapes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.arrays import flattened
+    >>> from skgen.rbm.saving import state_from_arrays
+    >>> from skgen.rbm.training import initial_state
+    >>> state = initial_state(np.full(3, 0.5), 2, 5, True, np.random.default_rng(0))
+    >>> state_from_arrays(flattened(state, "state"), "state", 3, 2).n_updates
+    0
+    """
+    sizes = {"M": n_visible, "N": n_hidden, "T": N_TEMPERATURES, "R": 6}
+    sizes["S"] = N_TEMPERATURES - 1
+    own = _taken(arrays, name)
+    check_layout(own, _under(name, _STATE), sizes)
+    state = restored(TrainingState, own, name)
+    if state.belt is not None and state.belt.n_stages.min() < 1:
+        raise ValueError(f"'{name}.belt.n_stages' holds a number below 1")
+    return state
+
+
+def model_to_arrays(log_partition, std_error, particles):
+    """log Z and its standard error, and the particles behind ``sample``.
+
+    Examples
+    --------
+    >>> from skgen.rbm.saving import model_to_arrays
+    >>> model_to_arrays(1.5, 0.0, None)
+    {'model.log_partition': array([1.5, 0. ])}
+    """
+    estimate = np.array([log_partition, std_error])
+    return {"model.log_partition": estimate, **flattened(particles, "model.particles")}
+
+
+def model_from_arrays(arrays, n_visible, n_hidden):
+    """LogPartition and Particles or None, taken out of `arrays`.
+
+    Raises
+    ------
+    ValueError
+        As :func:`state_from_arrays`.
+
+    Examples
+    --------
+    >>> from skgen.rbm.saving import model_from_arrays, model_to_arrays
+    >>> model_from_arrays(model_to_arrays(1.5, 0.0, None), 3, 2)[0].value
+    1.5
+    """
+    own = _taken(arrays, "model")
+    sizes = {"M": n_visible, "N": n_hidden, "L": 2}
+    check_layout(own, _under("model", _MODEL), sizes)
+    if "model.log_partition" not in own:
+        raise ValueError("the array 'model.log_partition' is missing")
+    value, std_error = own.pop("model.log_partition").tolist()
+    particles = restored(Particles | None, own, "model.particles")
+    if particles is None and min(n_visible, n_hidden) > MAX_UNITS:
+        raise ValueError("the arrays 'model.particles' are missing")
+    return LogPartition(value, std_error, np.inf, "saved"), particles
+
+
+def _taken(arrays, name):
+    names = [key for key in arrays if key.startswith(f"{name}.")]
+    return {key: arrays.pop(key) for key in names}
