@@ -71,7 +71,7 @@ def draw_grey_images(ax, images, image_shape, n_columns, **kwargs):
     else:
         limits, extend = _central_limits(images, low, high)
     style = {"cmap": "gray", "vmin": limits[0], "vmax": limits[1], **kwargs}
-    im = _draw_images(ax, images, image_shape, n_columns, **style)
+    im = _draw_images(ax, images, image_shape, n_columns, "lightsteelblue", **style)
     if extend is not None:
         _add_colorbar(im, extend, "Value of a feature")
     return im
@@ -88,7 +88,7 @@ def _central_limits(values, lowest, highest):
     return (low, high), ends[(lowest < low) + 2 * (highest > high)]
 
 
-def _draw_images(ax, images, image_shape, n_columns, **style):
+def _draw_images(ax, images, image_shape, n_columns, gap_color, **style):
     height, width = image_shape
     gap = max(1, round(max(height, width) / 16))
     array = _tiled(images.reshape(-1, height, width), n_columns, gap)
@@ -100,7 +100,8 @@ def _draw_images(ax, images, image_shape, n_columns, **style):
         "aspect": (height + gap) / (width + gap),
         **style,
     }
-    ax.set(xticks=[], yticks=[])
+    # a colour of no image, lest their edges vanish
+    ax.set(xticks=[], yticks=[], facecolor=gap_color)
     ax.spines[:].set_visible(False)
     return ax.imshow(array, **style)
 
@@ -117,7 +118,10 @@ def _tiled(images, n_columns, gap):
 
 
 def _add_colorbar(im, extend, label):
-    im.axes.figure.colorbar(im, ax=im.axes, extend=extend, label=label)
+    height, width = im.get_array().shape
+    im.axes.figure.colorbar(
+        im, ax=im.axes, extend=extend, label=label, shrink=min(1, 1.1 * height / width)
+    )
 
 
 def _n_columns(n_images, height, width):
@@ -302,6 +306,8 @@ class ReconstructionDisplay(Display):
         n_pairs = len(images) // n_columns // 2
         ax.set_yticks(np.arange(2 * n_pairs), ["data", "reconstruction"] * n_pairs)
         ax.tick_params(axis="y", length=0)
+        for pair in range(1, n_pairs):
+            ax.axhline(2 * pair - 0.5, color="white", linewidth=3)
 
 
 def _alternating_lines(X, reconstructions, n_columns):
@@ -417,7 +423,7 @@ class ComponentsDisplay(Display):
         style = {"cmap": "RdBu_r", "vmin": -bound, "vmax": bound}
         n_columns = _n_columns(len(weights), *self.image_shape)
         self.im_ = _draw_images(
-            ax, weights, self.image_shape, n_columns, **{**style, **kwargs}
+            ax, weights, self.image_shape, n_columns, "silver", **{**style, **kwargs}
         )
         exceeded = np.max(np.abs(weights)) > bound
         _add_colorbar(self.im_, "both" if exceeded else "neither", "Weight (nats)")

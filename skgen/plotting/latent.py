@@ -213,8 +213,9 @@ class LatentSpaceDisplay(Display):
         n = round(np.sqrt(len(latents)))
         images = np.asarray(self.images, dtype=np.float64)
         self.im_ = draw_grey_images(ax, images, self.image_shape, n, **kwargs)
-        ax.set_xticks(np.arange(n), [f"{value:.1f}" for value in latents[:n, 0]])
-        ax.set_yticks(np.arange(n), [f"{value:.1f}" for value in latents[::n, 1]])
+        for axis, values in ((ax.xaxis, latents[:n, 0]), (ax.yaxis, latents[::n, 1])):
+            labels = [f"{value:.1f}".replace("-", "\N{MINUS SIGN}") for value in values]
+            axis.set_ticks(np.arange(n), labels)
         ax.tick_params(length=0)
 
     def _draw_classes(self, ax, latents, y, **kwargs):
@@ -223,7 +224,7 @@ class LatentSpaceDisplay(Display):
             style = {
                 "color": _COLORS[number % len(_COLORS)],
                 "marker": _marker(text, number),
-                "s": 24,
+                "s": 36,
                 "linewidth": 0,
                 "label": text,
                 **kwargs,
@@ -236,7 +237,7 @@ class LatentSpaceDisplay(Display):
 def _marker(text, number):
     """The text itself if it is short and plain, else a shape."""
     if len(text) <= 2 and text.isascii() and text.isalnum():
-        return rf"$\mathrm{{{text}}}$"
+        return rf"$\mathbf{{{text}}}$"
     # another pairing with the colours in the second round of them
     return _MARKERS[(number + number // len(_COLORS)) % len(_MARKERS)]
 

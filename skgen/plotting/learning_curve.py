@@ -14,9 +14,9 @@ class LearningCurveDisplay(Display):
     """Log-likelihoods of training and held-out rows after each epoch.
 
     Where the first tenth of the epochs would take more than three quarters of the
-    height, the axis shows the later ones; triangles at its edge and a line of the
-    legend tell of the values beyond it. Keyword arguments of ``plot`` are those of
-    ``Axes.plot``.
+    height, the axis spans the later ones; triangles at its edge are at the epochs
+    beyond it, and the legend tells how far they go. Keyword arguments of ``plot`` are
+    those of ``Axes.plot``.
 
     Parameters
     ----------
@@ -120,15 +120,16 @@ class LearningCurveDisplay(Display):
             scores = np.asarray(getattr(self, name), dtype=np.float64)
             if not np.all(np.isnan(scores)):
                 self._draw_curve(ax, scores, margin, {"label": name, **kwargs})
+        if self.bands_:
+            self.bands_[-1].set_label("\N{PLUS-MINUS SIGN} 2 standard errors of log Z")
         self._limit(ax, margin[-1], before)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.set(xlabel="Epoch", ylabel=f"{self.score_name} (nats per row)")
         ax.legend()
 
     def _draw_curve(self, ax, scores, margin, style):
-        if len(scores) == 1:  # a line through one point cannot be seen
-            style = {"marker": "o", **style}
-        (line,) = ax.plot(self.epoch, scores, **style)
+        alone = len(scores) == 1  # a line through one point cannot be seen
+        (line,) = ax.plot(self.epoch, scores, **{"marker": "o" * alone, **style})
         self.lines_.append(line)
         if np.any(margin):
             band = ax.fill_between(
@@ -137,8 +138,7 @@ class LearningCurveDisplay(Display):
                 scores + margin,
                 color=line.get_color(),
                 alpha=0.2,
-                linewidth=0,
-                label=None if self.bands_ else "\N{PLUS-MINUS SIGN} 2 s.e. of log Z",
+                linewidth=4 * alone,
             )
             self.bands_.append(band)
 
@@ -146,22 +146,25 @@ class LearningCurveDisplay(Display):
         """Limits in which the curves can be read, and marks of what lies beyond."""
         scores = np.array([line.get_ydata() for line in self.lines_])
         low, high = _readable_range(scores)
-        pad = (0.05 * (high - low) + margin) or 0.5
+        pad = (0.05 * (high - low) + 1.2 * margin) or 0.5
         low, high = min([low - pad, *before]), max([high + pad, *before])
         ax.set_ylim(low, high)
-        for beyond, edge, marker in ((scores < low, 0, "v"), (scores > high, 1, "^")):
-            if np.any(beyond):
-                epochs = np.asarray(self.epoch)[beyond.any(axis=0)]
-                extreme = (np.max if edge else np.min)(scores[beyond])
-                ax.plot(
-                    epochs,
-                    np.full(len(epochs), edge),
-                    marker,
-                    color="black",
-                    clip_on=False,
-                    transform=ax.get_xaxis_transform(),
-                    label=f"off the axis, up to {extreme:.4g}",
-                )
+        self._mark(ax, scores < low, 0, "v", f"below: down to {np.nanmin(scores):.4g}")
+        self._mark(ax, scores > high, 1, "^", f"above: up to {np.nanmax(scores):.4g}")
+
+    def _mark(self, ax, beyond, edge, marker, label):
+        """Triangles at an edge of the axes, at the epochs of scores beyond it."""
+        epochs = np.asarray(self.epoch)[beyond.any(axis=0)]
+        if len(epochs) > 0:
+            ax.plot(
+                epochs,
+                np.full(len(epochs), edge),
+                marker,
+                color="black",
+                clip_on=False,
+                transform=ax.get_xaxis_transform(),
+                label=label.replace("-", "\N{MINUS SIGN}"),
+            )
 
 
 def _readable_range(scores):
