@@ -10,7 +10,8 @@ class Display:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None: axes of a new figure.
+            None: axes of a new figure. A figure of several displays leaves room for
+            their legends and colour bars with ``layout="constrained"``.
         **kwargs : dict
             Passed to the matplotlib method that the class names.
 

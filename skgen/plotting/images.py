@@ -130,7 +130,7 @@ def _n_columns(n_images, height, width):
     fewest = min(max(1, int(0.7 * ideal)), n_images)
     most = min(max(fewest, int(1.5 * ideal)), n_images)
     columns = range(fewest, most + 1)
-    return min(columns, key=lambda n: (-n_images % n, abs(n - ideal)))
+    return min(columns, key=lambda n: (-n_images % n, max(n / ideal, ideal / n)))
 
 
 class SampleDisplay(Display):
@@ -427,4 +427,4 @@ class ComponentsDisplay(Display):
         )
         exceeded = np.max(np.abs(weights)) > bound
         _add_colorbar(self.im_, "both" if exceeded else "neither", "Weight (nats)")
-        ax.set_title("Weights of hidden units, largest norm first")
+        ax.set_title("Hidden units, largest norm first")

@@ -23,7 +23,7 @@ _COLORS = (
 )
 _MARKERS = "o^sDvP*X<>"
 _MOST_CLASSES = 20
-_IMAGES_PER_AXIS = 11  # odd, so that the middle of the latent space is among them
+_IMAGES_PER_AXIS = 13  # a tick at every third: at both ends and at 0
 
 
 class LatentSpaceDisplay(Display):
@@ -215,7 +215,8 @@ class LatentSpaceDisplay(Display):
         self.im_ = draw_grey_images(ax, images, self.image_shape, n, **kwargs)
         for axis, values in ((ax.xaxis, latents[:n, 0]), (ax.yaxis, latents[::n, 1])):
             labels = [f"{value:.1f}".replace("-", "\N{MINUS SIGN}") for value in values]
-            axis.set_ticks(np.arange(n), labels)
+            step = max(1, (n - 1) // 4)
+            axis.set_ticks(np.arange(n)[::step], labels[::step])
         ax.tick_params(length=0)
 
     def _draw_classes(self, ax, latents, y, **kwargs):
@@ -261,16 +262,13 @@ def _checked_components(components, n_components):
             f"The model has n_components={n_components}, a plane needs two: fit one of "
             f"more components."
         )
-    if (
-        len(set(numbers)) != 2
-        or len(numbers) != 2
-        or not set(numbers) <= set(range(n_components))
-    ):
+    distinct = len(numbers) == len(set(numbers)) == 2
+    if not distinct or not set(numbers) <= set(range(n_components)):
         raise ValueError(
             f"components={components!r} must be two different numbers from 0 to "
             f"{n_components - 1}."
         )
-    return numbers
+    return [int(number) for number in numbers]
 
 
 def _check_decodable(estimator):
