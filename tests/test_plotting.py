@@ -255,6 +255,17 @@ def test_all_other_epochs_are_on_the_axis(scores):
     assert len(display.ax_.lines) == 1
 
 
+def test_an_unknown_error_leaves_the_curve_readable():
+    display = LearningCurveDisplay(
+        epoch=[1, 2],
+        train=[-3.0, -2.0],
+        validation=[-3.5, -2.5],
+        log_partition_std=[0.1, np.inf],
+    ).plot()
+    low, high = display.ax_.get_ylim()
+    assert -4 < low < -3.5 and -2 < high < -1.5
+
+
 def test_a_second_curve_hides_nothing_of_the_first(rbm, vae):
     ax = LearningCurveDisplay.from_estimator(rbm).ax_
     LearningCurveDisplay.from_estimator(vae, ax=ax)

@@ -122,7 +122,8 @@ class LearningCurveDisplay(Display):
                 self._draw_curve(ax, scores, margin, {"label": name, **kwargs})
         if self.bands_:
             self.bands_[-1].set_label("\N{PLUS-MINUS SIGN} 2 standard errors of log Z")
-        self._limit(ax, margin[-1], before)
+        # one particle alone says nothing of its error: it is infinite
+        self._limit(ax, np.nan_to_num(margin[-1], posinf=0.0), before)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.set(xlabel="Epoch", ylabel=f"{self.score_name} (nats per row)")
         ax.legend()
