@@ -97,9 +97,6 @@ def legend_texts(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
-# The border
-
-
 def test_matplotlib_is_imported_by_plot_only():
     code = (
         "import sys, skgen.plotting\n"
@@ -165,9 +162,6 @@ def test_image_shape_that_does_not_fit(rbm, plane_vae, shape):
     with pytest.raises(ValueError, match=message):
         LatentSpaceDisplay.from_estimator(plane_vae, image_shape=shape)
     assert not plt.get_fignums()
-
-
-# Learning curves
 
 
 def test_learning_curve_of_an_rbm(rbm):
@@ -274,9 +268,6 @@ def test_a_second_curve_hides_nothing_of_the_first(rbm, vae):
         assert low < scores.min() and scores.max() < high
 
 
-# Images
-
-
 @pytest.mark.parametrize("n_samples", [1, 2, 7, 25, 48])
 def test_samples(rbm, n_samples):
     display = SampleDisplay.from_estimator(
@@ -380,9 +371,6 @@ def test_components_that_cannot_be_shown(rbm):
             )
     with pytest.raises(TypeError, match=r"Variational.*use LatentSpaceDisplay or"):
         ComponentsDisplay.from_estimator(VariationalAutoencoder(), image_shape=SHAPE)
-
-
-# Latent space
 
 
 def test_scatter_of_the_two_latents_of_most_variance(vae):
