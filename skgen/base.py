@@ -397,8 +397,11 @@ class GenerativeEstimator(
         bare = progress._replace(state=None, history=None)
         unfinished = Unfinished(job.course, job.n_rows, bare)
         job = job._replace(course=job.course._replace(whole=False))
-        state = copy.deepcopy(progress.state)
-        return self._concluded(job, state, progress.history, unfinished)
+        state, rng = copy.deepcopy(progress.state), copy.deepcopy(progress.state.rng)
+        attributes = self._concluded(job, state, progress.history, unfinished)
+        # concluding may draw from the state's generator, going on must not notice it
+        attributes["_state"] = attributes["_state"]._replace(rng=rng)
+        return attributes
 
     def _rows_for_callbacks(self, X):
         """Rows that can be scored; also for y, without which no monitor scores them."""

@@ -348,8 +348,8 @@ def test_hostile_documents(saved, path):
     assert n_refused > 3 * len(places)
 
 
-def hostile_arrays(array, rng):
-    yield array.astype(np.float16)
+def hostile_arrays(array):
+    yield np.zeros(array.shape, np.float16)
     yield array.astype(np.int8)
     yield np.zeros((0, *array.shape), array.dtype)
     yield np.concatenate([array.reshape(-1), array.reshape(-1)])
@@ -359,11 +359,11 @@ def hostile_arrays(array, rng):
 
 
 def test_hostile_arrays(saved, path):
-    rng = np.random.default_rng(0)
-    for name, array in tensors_of(saved).items():
+    arrays = sorted(tensors_of(saved).items())
+    for name, array in arrays[::2]:
         if name.startswith("history."):
             continue
-        for hostile in hostile_arrays(array, rng):
+        for hostile in hostile_arrays(array):
 
             def change(document, arrays, name=name, hostile=hostile):
                 arrays[name] = hostile

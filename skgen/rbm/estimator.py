@@ -332,7 +332,8 @@ class BinaryRBM(FittedRBM):
         estimate, ladder = partition.tempered_log_partition(
             state.average, state.base_bias, ladder, n_sweeps, state.rng
         )
-        return estimate, partition.equal_particles(ladder.X[-1])
+        X = ladder.X[-1]
+        return estimate, partition.Draws(X, np.zeros(len(X)))
 
     def _conclude(self, state, X, n_rows_seen, course):
         """With log Z as `partition_method` asks for, and particles at the model."""
@@ -366,7 +367,9 @@ class BinaryRBM(FittedRBM):
         return estimate, particles
 
     def _attributes(self, state, model, dtype):
-        estimate, particles = model
+        estimate, draws = model
+        if draws is not None:  # of particles, no more than that
+            draws = partition.Draws(draws.X, draws.log_weight)
         parameters = state.average.astype(float_dtype(dtype))
         return {
             "components_": parameters.weights.T,
@@ -374,12 +377,12 @@ class BinaryRBM(FittedRBM):
             "intercept_hidden_": parameters.hidden_bias,
             "log_partition_": estimate.value,
             "log_partition_std_": estimate.std_error,
-            "_particles": particles,
+            "_draws": draws,
         }
 
     def _to_arrays(self):
         return self._state_to_arrays(self._state, "state") | saving.model_to_arrays(
-            self.log_partition_, self.log_partition_std_, self._particles
+            self.log_partition_, self.log_partition_std_, self._draws
         )
 
     def _from_arrays(self, arrays, n_features):

@@ -307,7 +307,7 @@ class FittedRBM(GenerativeEstimator):
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
             X = samplers.exact_samples(parameters, n_samples, rng)
         else:
-            X = partition.resample(self._particles, n_samples, rng)
+            X = partition.resample(self._draws, n_samples, rng)
             for rows in row_blocks(n_samples, max(self.components_.shape)):
                 X[rows] = samplers.gibbs(parameters, X[rows], n_steps, rng)
         return X.astype(self._dtype_of_X)

@@ -436,32 +436,32 @@ def _log_mean_weight(particles):
     return value, float(np.sqrt(relative_variance)), size
 
 
-def equal_particles(X):
-    """Particles of equal weight at visible states drawn from the model.
+class Draws(NamedTuple):
+    """Weighted draws from a model, one row each.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, M)
+        Visible states.
+    log_weight : ndarray of shape (n,)
+        Nats.
+    """
+
+    X: np.ndarray
+    log_weight: np.ndarray
+
+
+def resample(draws, n_samples, rng):
+    """Visible states of n_samples rows, drawn in proportion to their weights.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skgen.rbm.partition import equal_particles
-    >>> equal_particles(np.zeros((2, 3))).log_weight
-    array([0., 0.])
+    >>> from skgen.rbm.partition import Draws, resample
+    >>> draws = Draws(np.eye(3), np.array([0.0, -1000.0, -1000.0]))
+    >>> resample(draws, 2, np.random.default_rng(0))
+    array([[1., 0., 0.],
+           [1., 0., 0.]])
     """
-    return Particles(X, None, None, None, np.zeros(len(X)))
-
-
-def resample(particles, n_samples, rng):
-    """Visible states of n_samples particles, drawn in proportion to their weights.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.partition import base_particles, resample
-    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
-    >>> rng = np.random.default_rng(0)
-    >>> particles = base_particles(parameters, np.zeros(2), 10, rng)
-    >>> resample(particles, 5, rng).shape
-    (5, 2)
-    """
-    weight = np.exp(particles.log_weight - particles.log_weight.max())
-    return particles.X[rng.choice(weight.size, n_samples, p=weight / weight.sum())]
+    weight = np.exp(draws.log_weight - draws.log_weight.max())
+    return draws.X[rng.choice(weight.size, n_samples, p=weight / weight.sum())]

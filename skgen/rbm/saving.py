@@ -4,7 +4,7 @@ import numpy as np
 
 from skgen.arrays import check_layout, flattened, restored
 from skgen.rbm.enumeration import MAX_UNITS
-from skgen.rbm.partition import LogPartition, Particles
+from skgen.rbm.partition import Draws, LogPartition
 from skgen.rbm.tempering import N_TEMPERATURES
 from skgen.rbm.training import TrainingState
 
@@ -41,7 +41,7 @@ _STATE = {
     "n_updates": "i",
     "rng": "uR",
 }
-_MODEL = {"log_partition": "fL", **_under("particles", _PARTICLES)}
+_MODEL = {"log_partition": "fL", "draws.X": "fPM", "draws.log_weight": "fP"}
 
 
 def state_from_arrays(arrays, name, n_visible, n_hidden):
@@ -79,8 +79,8 @@ def state_from_arrays(arrays, name, n_visible, n_hidden):
     return state
 
 
-def model_to_arrays(log_partition, std_error, particles):
-    """log Z and its standard error, and the particles behind ``sample``.
+def model_to_arrays(log_partition, std_error, draws):
+    """log Z and its standard error, and the draws behind ``sample``.
 
     Examples
     --------
@@ -89,11 +89,11 @@ def model_to_arrays(log_partition, std_error, particles):
     {'model.log_partition': array([1.5, 0. ])}
     """
     estimate = np.array([log_partition, std_error])
-    return {"model.log_partition": estimate, **flattened(particles, "model.particles")}
+    return {"model.log_partition": estimate, **flattened(draws, "model.draws")}
 
 
 def model_from_arrays(arrays, n_visible, n_hidden):
-    """LogPartition and Particles or None, taken out of `arrays`.
+    """LogPartition and Draws or None, taken out of `arrays`.
 
     Raises
     ------
@@ -112,10 +112,10 @@ def model_from_arrays(arrays, n_visible, n_hidden):
     if "model.log_partition" not in own:
         raise ValueError("the array 'model.log_partition' is missing")
     value, std_error = own.pop("model.log_partition").tolist()
-    particles = restored(Particles | None, own, "model.particles")
-    if particles is None and min(n_visible, n_hidden) > MAX_UNITS:
-        raise ValueError("the arrays 'model.particles' are missing")
-    return LogPartition(value, std_error, np.inf, "saved"), particles
+    draws = restored(Draws | None, own, "model.draws")
+    if draws is None and min(n_visible, n_hidden) > MAX_UNITS:
+        raise ValueError("the arrays 'model.draws' are missing")
+    return LogPartition(value, std_error, np.inf, "saved"), draws
 
 
 def _taken(arrays, name):
