@@ -379,13 +379,22 @@ class GenerativeEstimator(
         """The attributes of the fitted estimator."""
         n_rows_seen = job.X.shape[0] * len(history)
         state, model = self._conclude(state, job.X, n_rows_seen, job.course)
-        return self._attributes(state, model, job.dtype) | {
+        fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
+        return self._all_attributes(
+            state, model, history, job.dtype, job.seed, fixed, unfinished
+        )
+
+    def _all_attributes(
+        self, state, model, history, dtype, seed, fixed, unfinished=None
+    ):
+        """Those of the model, and those of every estimator but the features' names."""
+        return self._attributes(state, model, dtype) | {
             "history_": history,
             "n_iter_": len(history),
             "_state": state,
-            "_seed": job.seed,
-            "_dtype_of_X": job.dtype,
-            "_fixed": {name: getattr(self, name) for name in self._fixed_by_fit},
+            "_seed": seed,
+            "_dtype_of_X": dtype,
+            "_fixed": fixed,
             "_unfinished": unfinished,
         }
 

@@ -180,42 +180,45 @@ def _unfinished_to_plain(unfinished):
 
 def _estimator(document, arrays):
     cls = _class_of(document["class"])
-    unknown = set(document["parameters"]) - set(cls().get_params(deep=False))
-    if unknown:
-        raise ValueError(f"unknown parameters {sorted(unknown)}")
-    parameters, fixed = (
-        {name: _from_plain(name, value) for name, value in document[part].items()}
-        for part in ("parameters", "fixed")
-    )
-    if set(fixed) != set(cls._fixed_by_fit):
-        raise ValueError(f"the parameters in 'fixed' are not {cls._fixed_by_fit}")
-    as_fitted = cls(**parameters | fixed)
-    as_fitted._validate_params()
-    estimator = cls(**parameters)
-    estimator._validate_params()
-
+    parameters, fixed = _parameters(document, cls)
+    estimator, as_fitted = cls(**parameters), cls(**parameters | fixed)
+    for one in (estimator, as_fitted):
+        one._validate_params()
     n_features, dtype = document["n_features_in"], np.dtype(document["dtype"])
     if not isinstance(n_features, int) or n_features < 1 or dtype.kind not in "biuf":
         raise ValueError("'n_features_in' or 'dtype' is not one of a model")
+    names = _feature_names(document["feature_names_in"], n_features)
     history = _history(arrays, cls)
     state, model = as_fitted._from_arrays(arrays, n_features)
     unfinished = _unfinished(document["unfinished"], arrays, as_fitted, n_features)
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
-    names = document["feature_names_in"]
-    if names is not None and (
-        len(names) != n_features or not all(isinstance(name, str) for name in names)
-    ):
-        raise ValueError("'feature_names_in' does not name each feature")
-    attributes = estimator._attributes(state, model, dtype)
-    attributes |= {"n_features_in_": n_features, "history_": history}
-    attributes |= {"n_iter_": len(history), "_state": state, "_dtype_of_X": dtype}
-    attributes |= {"_seed": int(document["seed"]), "_fixed": fixed}
-    attributes["_unfinished"] = unfinished
-    if names is not None:
-        attributes["feature_names_in_"] = np.array(names, dtype=object)
-    vars(estimator).update(attributes)
+    attributes = estimator._all_attributes(
+        state, model, history, dtype, int(document["seed"]), fixed, unfinished
+    )
+    vars(estimator).update(names | {"n_features_in_": n_features} | attributes)
     return estimator
+
+
+def _parameters(document, cls):
+    """As they are, and those that were fixed by fit as they were then."""
+    unknown = set(document["parameters"]) - set(cls().get_params(deep=False))
+    if unknown:
+        raise ValueError(f"unknown parameters {sorted(unknown)}")
+    if set(document["fixed"]) != set(cls._fixed_by_fit):
+        raise ValueError(f"the parameters in 'fixed' are not {cls._fixed_by_fit}")
+    return tuple(
+        {name: _from_plain(name, value) for name, value in document[part].items()}
+        for part in ("parameters", "fixed")
+    )
+
+
+def _feature_names(names, n_features):
+    if names is None:
+        return {}
+    if len(names) != n_features or not all(isinstance(name, str) for name in names):
+        raise ValueError("'feature_names_in' does not name each feature")
+    return {"feature_names_in_": np.array(names, dtype=object)}
 
 
 def _class_of(name):
@@ -246,11 +249,13 @@ def _unfinished(plain, arrays, as_fitted, n_features):
     else:
         kept = as_fitted._state_from_arrays(arrays, "kept", n_features)
     progress = Progress(state=None, kept=kept, **progress)
-    whole = isinstance(progress.n_left, int) and isinstance(progress.n_epochs, int)
-    whole &= isinstance(progress.n_stale, int) and isinstance(plain["n_rows"], int)
-    if not whole or not 0 <= progress.done <= 1.5 or not 0 <= progress.pace <= 1:
-        raise ValueError("'unfinished' does not describe a fit that was cut short")
-    if not 0 <= progress.n_left <= course.max_iter:
+    counts = progress.n_left, progress.n_epochs, progress.n_stale, plain["n_rows"]
+    shares = progress.done, progress.pace
+    if (
+        not all(isinstance(count, int) and count >= 0 for count in counts)
+        or not all(0 <= share <= 1.001 for share in shares)  # sums of rounded ones
+        or progress.n_left > course.max_iter
+    ):
         raise ValueError("'unfinished' does not describe a fit that was cut short")
     return Unfinished(course, plain["n_rows"], progress)
 

@@ -57,8 +57,8 @@ class VariationalAutoencoder(FittedVAE):
     log-likelihoods in nats and ``sample`` new rows.
 
     Under ``torchrun``, once ``torch.distributed`` is initialised, ``fit`` and
-    ``partial_fit`` with the same X on every process train one model together, each
-    process on its share of every batch; all of them have it in the end.
+    ``partial_fit`` with the same X, and the same callbacks, on every process train one
+    model together, each on its share of every batch; all of them have it in the end.
 
     With Gaussian noise training starts from the linear model of the same size, solved
     at once: probabilistic PCA, or factor analysis where each feature has a noise

@@ -1,0 +1,55 @@
+"""
+============================
+The latent space of digits
+============================
+
+A variational autoencoder with two latent dimensions puts every handwritten digit at a
+place of a plane, and makes a digit of every place (``plot_latent_space.png``).
+"""
+
+# %%
+# Two dimensions
+# --------------
+# A mixture of 100 Gaussians as the prior would fit better; N(0, I) has quantiles, at
+# which the plane can be decoded.
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.neighbors import KNeighborsClassifier
+
+from skgen import VariationalAutoencoder
+from skgen.plotting import LatentSpaceDisplay
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
+vae = VariationalAutoencoder(
+    2, likelihood="bernoulli", binarize="sample", max_iter=60, random_state=0
+).fit(X_train)
+
+# %%
+# What the plane knows
+# --------------------
+# The classes were not shown to the model. Neighbours in the plane are neighbours in the
+# images as far as two numbers can say it.
+neighbours = KNeighborsClassifier(15)
+for name, rows in {"two latents": vae.transform(X_test), "64 pixels": X_test}.items():
+    accuracy = cross_val_score(neighbours, rows, y_test, cv=5)
+    error = accuracy.std(ddof=1) / np.sqrt(len(accuracy))
+    print(f"15 nearest neighbours, {name:12} {accuracy.mean():.3f} +- {error:.3f}")
+binary = (X_test > 0.5).astype(float)
+elbo, reconstruction, kl = vae.elbo(binary, return_terms=True)
+print(f"bits that a digit's place tells: {kl.mean() / np.log(2):.1f} of them on average")
+
+# %%
+# The plane, and what it decodes to
+# ---------------------------------
+figure = Figure(figsize=(11, 5.4), layout="constrained")
+left, right = figure.subplots(1, 2)
+LatentSpaceDisplay.from_estimator(vae, X_test, y_test, ax=left)
+LatentSpaceDisplay.from_estimator(vae, image_shape=(8, 8), ax=right)
+path = Path(__file__).with_suffix(".png")
+figure.savefig(path, dpi=120)
+print(f"\nThe latent space: {path}")
