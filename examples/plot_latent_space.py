@@ -26,7 +26,12 @@ from skgen.plotting import LatentSpaceDisplay
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
 vae = VariationalAutoencoder(
-    2, likelihood="bernoulli", binarize="sample", max_iter=60, random_state=0
+    2,
+    likelihood="bernoulli",
+    binarize="sample",
+    batch_size=50,
+    max_iter=120,
+    random_state=0,
 ).fit(X_train)
 
 # %%
