@@ -1,11 +1,18 @@
 """Generative models as scikit-learn estimators."""
 
 from skgen import divergences, rbm
+from skgen.pipeline import sample_from
 from skgen.rbm import BinaryRBM
 
 __version__ = "0.1.0"
 
-__all__ = ["BinaryRBM", "VariationalAutoencoder", "divergences", "rbm"]
+__all__ = [
+    "BinaryRBM",
+    "VariationalAutoencoder",
+    "divergences",
+    "rbm",
+    "sample_from",
+]
 
 
 def __getattr__(name):
