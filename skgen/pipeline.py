@@ -93,9 +93,8 @@ def _check_samples(name, model):
         )
     if "random_state" not in inspect.signature(sample).parameters:
         raise TypeError(
-            f"{_called(name, model)} takes no random_state in sample, so its rows "
-            f"would not be repeatable: call it, and pipeline[:-1].inverse_transform on "
-            f"what it returns."
+            f"{_called(name, model)} has a sample method without random_state: call it "
+            f"yourself, and pipeline[:-1].inverse_transform on the rows it returns."
         )
 
 

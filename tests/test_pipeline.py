@@ -135,7 +135,7 @@ def test_a_last_step_that_cannot_be_sampled_is_named():
 
 def test_sample_without_random_state_is_refused():
     pipeline = make_pipeline(StandardScaler(), GaussianMixture(2)).fit(IRIS)
-    with pytest.raises(TypeError, match=r"'gaussianmixture'.*takes no random_state"):
+    with pytest.raises(TypeError, match=r"'gaussianmixture'.*without random_state"):
         sample_from(pipeline)
 
 
