@@ -1,7 +1,8 @@
 """Generative models as scikit-learn estimators."""
 
-from skgen import callbacks, divergences, rbm
+from skgen import callbacks, divergences, plotting, rbm
 from skgen.persistence import load
+from skgen.pipeline import sample_from
 from skgen.rbm import BinaryRBM
 
 __version__ = "0.1.0"
@@ -12,7 +13,9 @@ __all__ = [
     "callbacks",
     "divergences",
     "load",
+    "plotting",
     "rbm",
+    "sample_from",
 ]
 
 

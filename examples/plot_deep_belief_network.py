@@ -1,0 +1,142 @@
+"""
+========================================
+A deep belief network is a Pipeline
+========================================
+
+Two RBMs, one on the other, learned layer by layer: the first models the digits, the
+second the hidden units of the first. Their pipeline gives features to a classifier and,
+through ``sample_from``, new digits (``plot_deep_belief_network.png``). The likelihood
+of one layer is known, that of two only from below.
+"""
+
+# %%
+# Layer by layer
+# --------------
+# ``Pipeline.fit`` is greedy layerwise training: it fits the first RBM, transforms the
+# images with it and fits the second to what comes out, probabilities P(h = 1 | x).
+# ``binarize="sample"`` draws binary states from them in every epoch, as it draws binary
+# pixels from the grey levels for the first.
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy.special import logsumexp
+from sklearn.datasets import load_digits
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skgen import BinaryRBM, sample_from
+from skgen.rbm.energy import (
+    RBMParameters,
+    log_conditional_hidden,
+    log_conditional_visible,
+)
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    X / 16, y, test_size=0.25, stratify=y, random_state=0
+)
+network = make_pipeline(
+    BinaryRBM(64, binarize="sample", max_iter=50, random_state=0),
+    BinaryRBM(128, binarize="sample", max_iter=50, random_state=1),
+).fit(X_train)
+first, second = network
+
+# %%
+# Features for a classifier
+# -------------------------
+# Each layer under the same logistic regression, fitted to 50 labelled images and to all
+# of them.
+features = {
+    "grey levels": FunctionTransformer(),
+    "first layer": FrozenEstimator(first),
+    "second layer": FrozenEstimator(network),
+}
+print("Accuracy on 450 held-out digits")
+print("              50 labels (20 draws)   1,347 labels")
+for name, transformer in features.items():
+    classifier = make_pipeline(transformer, LogisticRegression(max_iter=1000))
+    draws = StratifiedShuffleSplit(20, train_size=50, random_state=0)
+    few = [
+        classifier.fit(X_train[rows], y_train[rows]).score(X_test, y_test)
+        for rows, _ in draws.split(X_train, y_train)
+    ]
+    every = classifier.fit(X_train, y_train).score(X_test, y_test)
+    error = np.std(few, ddof=1) / np.sqrt(len(few))
+    print(f"{name:13} {np.mean(few):.3f} +- {error:.3f}         {every:.3f}")
+
+# %%
+# The likelihood that is known, and the one that is not
+# -----------------------------------------------------
+# One layer: log P(x) is exact but for the error of log Z. Two layers: the network's
+# P(x) = sum_h P1(x | h) P2(h) is a sum over 2^64 states that no formula does at once.
+# As in a variational autoencoder, with the first layer's P1(h | x) for an encoder,
+#
+#     log P(x) >= E[log (1/k) sum_i P1(x | h_i) P2(h_i) / P1(h_i | x)],  h_i ~ P1(h | x)
+#
+# is the ELBO for k = 1 and grows with k towards log P(x).
+rng = np.random.default_rng(0)
+binary = (rng.random(X_test.shape) < X_test).astype(float)
+P_hidden = first.transform(binary)
+parameters = RBMParameters(
+    first.components_.T, first.intercept_visible_, first.intercept_hidden_
+)
+log_weights = np.empty((200, len(binary)))
+for i in range(len(log_weights)):
+    H = (rng.random(P_hidden.shape) < P_hidden).astype(float)
+    log_weights[i] = (
+        log_conditional_visible(parameters, binary, H)
+        + second.score_samples(H)
+        - log_conditional_hidden(parameters, H, binary)
+    )
+one_layer = first.score_samples(binary)
+elbo = log_weights.mean(axis=0)
+bound = logsumexp(log_weights, axis=0) - np.log(len(log_weights))
+
+print("\nHeld-out log-likelihood, nats per digit            less that of one layer")
+for name, values in {
+    "one layer, exact but for log Z  ": one_layer,
+    "two layers, ELBO             >= ": elbo,
+    "two layers, k = 200          >= ": bound,
+}.items():
+    gain = values - one_layer
+    error = gain.std() / np.sqrt(len(gain))
+    print(f"{name} {values.mean():8.2f}          {gain.mean():+.2f} +- {error:.2f}")
+print(
+    f"log Z of the layers, nats: {first.log_partition_:.2f} +- "
+    f"{first.log_partition_std_:.2f}, {second.log_partition_:.2f} +- "
+    f"{second.log_partition_std_:.2f}"
+)
+
+# %%
+# New digits
+# ----------
+# ``sample_from`` draws states of the first hidden layer from the second RBM and goes
+# back down by P(x = 1 | h). For one layer, the same probabilities given a hidden state
+# that belongs to a sample.
+one = first.sample(40, random_state=0)
+H = (rng.random((40, 64)) < first.transform(one)).astype(float)
+panels = {
+    "Held-out digits": X_test[:40],
+    "One layer: P(x | h)": first.inverse_transform(H),
+    "Two layers: P(x | h)": sample_from(network, 40, random_state=0),
+}
+
+
+def tiles(rows, n_columns=5):
+    """Images of 8 x 8 pixels side by side, a light pixel between them."""
+    images = np.pad(rows.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
+    grid = images.reshape(-1, n_columns, 10, 10).transpose(0, 2, 1, 3)
+    return grid.reshape(-1, 10 * n_columns)
+
+
+figure = Figure(figsize=(9, 5.2), layout="constrained")
+for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+    axes.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=1)
+    axes.set(title=title, xticks=[], yticks=[])
+path = Path(__file__).with_suffix(".png")
+figure.savefig(path, dpi=120)
+print(f"\nNew digits: {path}")

@@ -1,0 +1,111 @@
+"""
+=================================================
+Features for a classifier that sees few labels
+=================================================
+
+Images are plenty, labels are not. An RBM learns features from all training images
+without their labels; a logistic regression on those features sees a few labels only. It
+is held against the same classifier on the grey levels and on principal components
+(``plot_features_for_a_classifier.png``).
+"""
+
+# %%
+# The experiment
+# --------------
+# Grey levels in [0, 1] count as probabilities of a black pixel, from which the RBM draws
+# new binary images every epoch. ``FrozenEstimator`` keeps the features as they were
+# learned from all images, while the classifier behind them is fitted again and again.
+# Four times everything is drawn anew: the held-out quarter, the RBM, and for each number
+# of labels four sets of labelled images.
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skgen import BinaryRBM
+
+X, y = load_digits(return_X_y=True)
+X /= 16
+sizes = [10, 20, 50, 100, 200, 500]
+features = {
+    "grey levels": FunctionTransformer(),
+    "PCA, 64 to 30": PCA(30),
+    "BinaryRBM, 64 units": BinaryRBM(64, binarize="sample", max_iter=50),
+}
+
+
+def learning_curve(transformer, X_train, X_test, y_train, y_test, seed):
+    """Accuracy on held-out images for each number of labels, mean over four draws."""
+    if "random_state" in transformer.get_params():
+        transformer.set_params(random_state=seed)
+    frozen = FrozenEstimator(transformer.fit(X_train))
+    pipeline = make_pipeline(frozen, LogisticRegression(max_iter=1000))
+    curve = []
+    for size in sizes:
+        draws = StratifiedShuffleSplit(4, train_size=size, random_state=seed)
+        accuracies = [
+            pipeline.fit(X_train[rows], y_train[rows]).score(X_test, y_test)
+            for rows, _ in draws.split(X_train, y_train)
+        ]
+        curve.append(np.mean(accuracies))
+    return curve
+
+
+curves = {name: [] for name in features}
+for seed in range(4):
+    split = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
+    for name, transformer in features.items():
+        curves[name].append(learning_curve(transformer, *split, seed))
+
+# %%
+# Accuracy against the number of labels
+# -------------------------------------
+# The last rows are the differences to the grey levels, repetition by repetition.
+
+
+def mean_and_error(values):
+    values = np.asarray(values)
+    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(values))
+
+
+def row(name, values, sign=""):
+    cells = (f"{m:{sign}.3f} +- {s:.3f}" for m, s in zip(*mean_and_error(values)))
+    print(f"{name:20}", *cells)
+
+
+print("Accuracy on held-out digits, mean +- standard error over 4 repetitions")
+print(f"{'number of labels':20}", *(f"{size:9}    " for size in sizes))
+for name, curve in curves.items():
+    row(name, curve)
+print("\nDifference to the grey levels")
+for name in list(features)[1:]:
+    row(name, np.subtract(curves[name], curves["grey levels"]), sign="+")
+
+# %%
+figure = Figure(figsize=(7, 4.5), layout="constrained")
+axes = figure.subplots()
+styles = zip(("#000000", "#E69F00", "#0072B2"), ("s--", "^-.", "o-"), strict=True)
+for (name, curve), (color, style) in zip(curves.items(), styles, strict=True):
+    mean, error = mean_and_error(curve)
+    axes.errorbar(sizes, mean, error, fmt=style, color=color, capsize=3, label=name)
+axes.set(
+    xscale="log",
+    xticks=sizes,
+    xticklabels=sizes,
+    xlabel="labelled images, of 1,347 images",
+    ylabel="accuracy on held-out digits",
+    title="Logistic regression, features learned without labels",
+)
+axes.minorticks_off()
+axes.grid(alpha=0.3)
+axes.legend(loc="lower right")
+path = Path(__file__).with_suffix(".png")
+figure.savefig(path, dpi=120)
+print(f"\nLearning curves: {path}")

@@ -1,0 +1,112 @@
+"""Samples of a pipeline, in the space of its input."""
+
+import inspect
+
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+
+def sample_from(estimator, n_samples=1, random_state=None):
+    """New rows from the last step of a pipeline, in the space of the pipeline's input.
+
+    The last step is sampled, and the ``inverse_transform`` of every step before it,
+    last to first, takes the rows back. "passthrough" steps are left out; a pipeline
+    within a pipeline counts as its steps, a GridSearchCV or RandomizedSearchCV as its
+    ``best_estimator_``.
+
+    In a stack of ``BinaryRBM`` (a deep belief network) a step that goes back gives
+    P(x = 1 | h), h being what the step above drew: the result holds probabilities.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted. A Pipeline, or an estimator that is sampled as it is.
+    n_samples : int, default=1
+    random_state : int, RandomState instance or None, default=None
+        Given to ``sample`` of the last step; None: that of the estimator.
+
+    Returns
+    -------
+    array of shape (n_samples, n_features)
+        What the first step's ``inverse_transform`` returns; without steps before the
+        last, what its ``sample`` returns.
+
+    Raises
+    ------
+    NotFittedError
+        If a step is not fitted.
+    TypeError
+        If the last step has no ``sample(n_samples, random_state=...)``, or a step
+        before it no ``inverse_transform``. Nothing is sampled before that is known.
+
+    Notes
+    -----
+    A ``FunctionTransformer`` without `inverse_func` passes its input back unchanged.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skgen import VariationalAutoencoder, sample_from
+    >>> vae = VariationalAutoencoder(2, max_iter=5, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), vae).fit(load_iris().data)
+    >>> sample_from(pipeline, 1000, random_state=0).mean(axis=0).round()
+    array([6., 3., 4., 1.])
+    """
+    steps = list(_steps(estimator))
+    if not steps:
+        raise TypeError("The pipeline has no step to sample: its last one needs sample")
+    *transformers, (name, model) = steps
+    _check_samples(name, model)
+    for name, transformer in transformers:
+        _check_inverts(name, transformer)
+    for _, step in steps:
+        check_is_fitted(step)
+
+    X = model.sample(n_samples, random_state=random_state)
+    for _, transformer in reversed(transformers):
+        X = transformer.inverse_transform(X)
+    return X
+
+
+def _steps(estimator, name=""):
+    """(name, estimator) of every step; those of nested pipelines in their place."""
+    if isinstance(estimator, (GridSearchCV, RandomizedSearchCV)):
+        message = "%(name)s has no best_estimator_ yet: call fit, with refit=True."
+        check_is_fitted(estimator, "best_estimator_", msg=message)
+        yield from _steps(estimator.best_estimator_, name)
+    elif isinstance(estimator, Pipeline):
+        for inner, step in estimator.steps:
+            yield from _steps(step, f"{name}__{inner}" if name else inner)
+    elif estimator is not None and estimator != "passthrough":
+        yield name, estimator
+
+
+def _check_samples(name, model):
+    sample = getattr(model, "sample", None)
+    if sample is None:
+        raise TypeError(
+            f"{_called(name, model)} has no sample method: the last step must be a "
+            f"generative model, such as BinaryRBM or VariationalAutoencoder."
+        )
+    if "random_state" not in inspect.signature(sample).parameters:
+        raise TypeError(
+            f"{_called(name, model)} has a sample method without random_state: call it "
+            f"yourself, and pipeline[:-1].inverse_transform on the rows it returns."
+        )
+
+
+def _check_inverts(name, transformer):
+    if not hasattr(transformer, "inverse_transform"):
+        raise TypeError(
+            f"{_called(name, transformer)} has no inverse_transform, so samples cannot "
+            f"go back through it: take a transformer that has one, or call sample of "
+            f"the last step for rows in the space of its own input."
+        )
+
+
+def _called(name, estimator):
+    kind = type(estimator).__name__
+    return f"Step {name!r} ({kind})" if name else kind
