@@ -46,7 +46,9 @@ for name, rows in {"two latents": vae.transform(X_test), "64 pixels": X_test}.it
     print(f"15 nearest neighbours, {name:12} {accuracy.mean():.3f} +- {error:.3f}")
 binary = (X_test > 0.5).astype(float)
 elbo, reconstruction, kl = vae.elbo(binary, return_terms=True)
-print(f"bits that a digit's place tells: {kl.mean() / np.log(2):.1f} of them on average")
+print(
+    f"bits that a digit's place tells: {kl.mean() / np.log(2):.1f} of them on average"
+)
 
 # %%
 # The plane, and what it decodes to

@@ -15,6 +15,15 @@ still running (``plot_log_epochs.csv``; the picture is ``plot_log_epochs.png``).
 import csv
 from pathlib import Path
 
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+import skgen
+from skgen import BinaryRBM
+from skgen.callbacks import Checkpoint
+from skgen.plotting import LearningCurveDisplay
+
 
 class EpochLog:
     """Append the newest record of the learning curve to a file, epoch by epoch."""
@@ -44,14 +53,6 @@ class EpochLog:
 # %%
 # A model that is watched
 # -----------------------
-from matplotlib.figure import Figure
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-
-from skgen import BinaryRBM
-from skgen.callbacks import Checkpoint
-from skgen.plotting import LearningCurveDisplay
-
 X_train, X_val = train_test_split(load_digits().data / 16, random_state=0)
 path = Path(__file__).with_suffix(".csv")
 rbm = BinaryRBM(64, max_iter=30, random_state=0).set_callbacks(
@@ -63,10 +64,8 @@ print(*path.read_text().splitlines()[:4], "...", sep="\n")
 # %%
 # The same as a picture
 # ---------------------
-# The checkpoint holds the model, for ``skgen.load``; a ``fit`` that is cut short goes on
-# from there.
-import skgen
-
+# The checkpoint holds the model, for ``skgen.load``; with ``warm_start=True`` a ``fit``
+# that was cut short goes on from there.
 figure = Figure(figsize=(6, 3.6), layout="constrained")
 LearningCurveDisplay.from_estimator(
     skgen.load(path.with_suffix(".safetensors")), ax=figure.subplots()

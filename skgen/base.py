@@ -78,14 +78,14 @@ class Unfinished(NamedTuple):
     Attributes
     ----------
     course : Course
-    n_rows : int
-        Of the X it was given.
+    n_rows : tuple of int
+        Of the X and the X_val it was given, 0 without one.
     progress : Progress
         Without state and history, which the snapshot has itself.
     """
 
     course: Course
-    n_rows: int
+    n_rows: tuple
     progress: Progress
 
 
@@ -95,8 +95,8 @@ class Job(NamedTuple):
     Attributes
     ----------
     course : Course
-    n_rows : int
-        Of the X it was given.
+    n_rows : tuple of int
+        Of the X and the X_val it was given, 0 without one.
     X, X_val : ndarray or CSR matrix, X_val also None
         Rows to train on and rows held out, as they are kept while training.
     dtype : numpy.dtype
@@ -106,7 +106,7 @@ class Job(NamedTuple):
     """
 
     course: Course
-    n_rows: int
+    n_rows: tuple
     X: object
     X_val: object
     dtype: np.dtype
@@ -313,15 +313,16 @@ class GenerativeEstimator(
         state = self._goes_on() if course.continues else None
         unfinished = self._unfinished if course.continues and course.whole else None
         X, dtype = self._training_rows(X, reset=not course.continues)
-        n_rows = X.shape[0]
+        n_rows = X.shape[0], 0
+        if X_val is not None:
+            X_val, _ = self._training_rows(X_val, reset=False, warn=False)
+            n_rows = X.shape[0], X_val.shape[0]
         if unfinished is not None:
             _check_same_rows(n_rows, unfinished.n_rows)
             course = unfinished.course
         rng = self._training_generator()
         seed = int(rng.integers(2**31)) if state is None else self._seed
-        if X_val is not None:
-            X_val, _ = self._training_rows(X_val, reset=False, warn=False)
-        elif self.early_stopping and course.whole and n_rows > 1:
+        if X_val is None and self.early_stopping and course.whole and X.shape[0] > 1:
             X, X_val = train_test_split(
                 X, test_size=self.validation_fraction, random_state=seed
             )
@@ -457,6 +458,7 @@ class GenerativeEstimator(
 def _check_same_rows(n_rows, n_rows_before):
     if n_rows != n_rows_before:
         raise ValueError(
-            f"X has {n_rows} rows, but the fit that was cut short had {n_rows_before}: "
-            f"pass the same X to finish it, or set warm_start=False to start anew."
+            f"X and X_val have {n_rows} rows, but had {n_rows_before} in the fit that "
+            f"was cut short: pass the same to finish it, or set warm_start=False to "
+            f"start anew."
         )

@@ -249,7 +249,8 @@ def _unfinished(plain, arrays, as_fitted, n_features):
     else:
         kept = as_fitted._state_from_arrays(arrays, "kept", n_features)
     progress = Progress(state=None, kept=kept, **progress)
-    counts = progress.n_left, progress.n_epochs, progress.n_stale, plain["n_rows"]
+    n_rows = tuple(plain["n_rows"])
+    counts = progress.n_left, progress.n_epochs, progress.n_stale, *n_rows
     shares = progress.done, progress.pace
     if (
         not all(isinstance(count, int) and count >= 0 for count in counts)
@@ -257,7 +258,7 @@ def _unfinished(plain, arrays, as_fitted, n_features):
         or progress.n_left > course.max_iter
     ):
         raise ValueError("'unfinished' does not describe a fit that was cut short")
-    return Unfinished(course, plain["n_rows"], progress)
+    return Unfinished(course, n_rows, progress)
 
 
 def _all_to_plain(parameters):

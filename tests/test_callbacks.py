@@ -211,7 +211,7 @@ def test_resumed_from_a_checkpoint(estimator, early_stopping, X, tmp_path):
     assert loaded.n_iter_ == 3
     assert np.isfinite(loaded.score(X))
     with pytest.raises(
-        ValueError, match="X has 100 rows, but the fit that was cut sho"
+        ValueError, match=r"X and X_val have \(100, 0\) rows, but had \(120, 0\)"
     ):
         loaded.fit(X[:100])
     loaded.fit(X)
