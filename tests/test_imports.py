@@ -29,6 +29,7 @@ VAE_ORDER = [
     "networks",
     "start",
     "bounds",
+    "imputation",
     "parallel",
     "training",
     "fitted",
