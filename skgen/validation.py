@@ -28,6 +28,7 @@ __all__ = [
     "probabilities",
     "row_blocks",
     "rows_as_float",
+    "with_missing",
 ]
 
 _VALUES_PER_BLOCK = 2**22
@@ -127,6 +128,37 @@ def check_input(estimator, X, *, reset=False, missing=False):
         X.sum_duplicates()
     _check_finite(X, "X", estimator, missing)
     return X
+
+
+def with_missing(estimator, X):
+    """A floating-point copy of a dense X, checked, and where it is NaN.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+    ndarray of bool of shape (n_samples, n_features)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_input`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skgen.validation import with_missing
+    >>> with_missing(StandardScaler().fit([[0, 1]]), [[1, np.nan]])
+    (array([[ 1., nan]]), array([[False,  True]]))
+    """
+    X = check_input(estimator, X, missing=True)
+    X = X.astype(float_dtype(X.dtype))
+    return X, np.isnan(X)
 
 
 def check_latent(estimator, H, n_components):

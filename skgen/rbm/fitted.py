@@ -18,6 +18,7 @@ from skgen.validation import (
     probabilities,
     row_blocks,
     rows_as_float,
+    with_missing,
 )
 
 _BURN_IN = 1000  # Gibbs steps from the chains of training, whose model was another
@@ -304,11 +305,11 @@ class FittedRBM(GenerativeEstimator):
         n_steps = 100 if n_gibbs_steps is None else n_gibbs_steps
         n_steps = _count(n_steps, "n_gibbs_steps", 0)
         rng = self._generator(random_state)
-        X = self._draws(self._parameters(np.float32), n_samples, n_steps, rng)
-        return X.astype(self._dtype_of_X)
+        return self._draws(n_samples, n_steps, rng).astype(self._dtype_of_X)
 
-    def _draws(self, parameters, n_samples, n_steps, rng):
+    def _draws(self, n_samples, n_steps, rng):
         """Exact draws, or n_steps from the weighted particles, in float32."""
+        parameters = self._parameters(np.float32)
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
             return samplers.exact_samples(parameters, n_samples, rng)
         X = partition.resample(self._particles, n_samples, rng)
@@ -329,8 +330,7 @@ class FittedRBM(GenerativeEstimator):
         n_gibbs_steps : int, default=100
             Of each chain; ten times as many lower the error on digits by under 1 %.
         return_mean : bool, default=False
-            Fill in E[x_i | observed] instead, P(x_i = 1 | h) averaged over the second
-            half of the steps of five chains.
+            Fill in E[x_i | observed] instead, from the second half of five chains.
         random_state : int, RandomState instance or None, default=None
             None: that of the estimator.
 
@@ -351,15 +351,14 @@ class FittedRBM(GenerativeEstimator):
         """
         check_is_fitted(self)
         n_steps = _count(n_gibbs_steps, "n_gibbs_steps", 1)
-        X = check_input(self, X, missing=True)
-        X = X.astype(float_dtype(X.dtype))
-        missing = np.isnan(X)
+        X, missing = with_missing(self, X)
         states = binarized(np.where(missing, 0, X), self.binarize)
         incomplete = np.flatnonzero(missing.any(axis=1))
+        if incomplete.size == 0:
+            return X
         rng = self._generator(random_state)
         parameters = self._parameters(np.float32)
-        starts = self._draws(parameters, _STARTS, 0, rng)
-        starts = samplers.sample_hidden(parameters, starts, rng)
+        starts = samplers.sample_hidden(parameters, self._draws(_STARTS, 0, rng), rng)
         fill_in = samplers.conditional_means if return_mean else samplers.conditional
         width = samplers.N_CHAINS * max(*self.components_.shape, _STARTS)
         for block in row_blocks(incomplete.size, width):

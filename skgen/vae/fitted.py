@@ -20,6 +20,7 @@ from skgen.validation import (
     probabilities,
     row_blocks,
     rows_as_float,
+    with_missing,
 )
 
 _STARTS = 500  # draws from the prior that chains of missing entries start from
@@ -303,9 +304,7 @@ class FittedVAE(GenerativeEstimator):
         """
         check_is_fitted(self)
         check_scalar(n_gibbs_steps, "n_gibbs_steps", Integral, min_val=1)
-        X = check_input(self, X, missing=True)
-        X = X.astype(float_dtype(X.dtype))
-        missing = np.isnan(X)
+        X, missing = with_missing(self, X)
         states = self._supported(X, missing)
         incomplete = np.flatnonzero(missing.any(axis=1))
         if incomplete.size == 0:
@@ -315,6 +314,7 @@ class FittedVAE(GenerativeEstimator):
             starts = self._from_prior(_STARTS, _torch_generator(rng))
 
         def fill_in(model, X):
+            model.requires_grad_(False)
             settings = starts.to(X), n_gibbs_steps, _torch_generator(rng, X.device)
             if return_mean:
                 return imputation.conditional_means(model, X, *settings)
