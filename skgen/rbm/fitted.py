@@ -31,8 +31,8 @@ class FittedRBM(GenerativeEstimator):
     X is dense or CSR of shape (n_samples, n_features), binarised as `binarize` says; H
     is an array of shape (n_samples, n_components). Energies and log-probabilities are
     in nats, one per row. All methods raise ``NotFittedError`` before ``fit`` and
-    ``ValueError`` on input that is not finite, not binary where 0/1 is demanded, or of
-    another number of features.
+    ``ValueError`` on input that is not finite (``impute`` takes NaN), not binary where
+    0/1 is demanded, or of another number of features.
     """
 
     def transform(self, X):

@@ -38,8 +38,8 @@ class FittedVAE(GenerativeEstimator):
 
     X is dense or CSR of shape (n_samples, n_features); results are in the dtype of X.
     All methods raise ``NotFittedError`` before ``fit`` and ``ValueError`` on input that
-    is not finite or of another number of features; those that evaluate p(x | h) also on
-    input outside the support of the likelihood.
+    is not finite (``impute`` takes NaN) or of another number of features; those that
+    evaluate p(x | h) also on input outside the support of the likelihood.
     """
 
     def transform(self, X):

@@ -72,7 +72,7 @@ def test_starts_are_draws_by_weight(parameters, brute_force):
 def test_means(parameters, brute_force, missing):
     rng = np.random.default_rng(3)
     H = starts(parameters, 500, rng)
-    rows = rows_of(2000, missing)
+    rows = rows_of(1000, missing)
     means = samplers.conditional_means(parameters, *rows, H, 100, rng)
     expected = conditional_of(brute_force, missing, KNOWN) @ brute_force.X
     error = means.std(axis=0) / np.sqrt(len(means))
