@@ -28,6 +28,7 @@ __all__ = [
     "probabilities",
     "row_blocks",
     "rows_as_float",
+    "with_missing",
 ]
 
 _VALUES_PER_BLOCK = 2**22
@@ -70,7 +71,7 @@ def float_dtype(dtype):
     return np.dtype(np.float32 if fits else np.float64)
 
 
-def check_input(estimator, X, *, reset=False):
+def check_input(estimator, X, *, reset=False, missing=False):
     """X as a finite numeric array or CSR matrix, features checked against `estimator`.
 
     Parameters
@@ -79,6 +80,8 @@ def check_input(estimator, X, *, reset=False):
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     reset : bool, default=False
         Whether this call defines the number and names of features.
+    missing : bool, default=False
+        Whether NaN in X, then dense, stands for an entry that is not known.
 
     Returns
     -------
@@ -90,6 +93,8 @@ def check_input(estimator, X, *, reset=False):
     ValueError
         As ``sklearn.utils.validation.validate_data``; a text, NaN or infinite cell is
         named by value, row and column.
+    TypeError
+        If X is sparse and `missing` is set.
 
     Examples
     --------
@@ -113,11 +118,47 @@ def check_input(estimator, X, *, reset=False):
     except ValueError as error:
         _name_text_cell(X, error)
         raise
+    if missing and sparse.issparse(X):
+        raise TypeError(
+            "A sparse X cannot tell what is missing, its zeros are values: pass "
+            "X.toarray(), with NaN where an entry is not known."
+        )
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    _check_finite(X, "X", estimator)
+    _check_finite(X, "X", estimator, missing)
     return X
+
+
+def with_missing(estimator, X):
+    """A floating-point copy of a dense X, checked, and where it is NaN.
+
+    Parameters
+    ----------
+    estimator : estimator
+    X : array-like of shape (n_samples, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features)
+    ndarray of bool of shape (n_samples, n_features)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`check_input`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skgen.validation import with_missing
+    >>> with_missing(StandardScaler().fit([[0, 1]]), [[1, np.nan]])
+    (array([[ 1., nan]]), array([[False,  True]]))
+    """
+    X = check_input(estimator, X, missing=True)
+    X = X.astype(float_dtype(X.dtype))
+    return X, np.isnan(X)
 
 
 def check_latent(estimator, H, n_components):
@@ -394,7 +435,7 @@ def _warn_outside_unit_interval(X, threshold):
         )
 
 
-def _check_finite(X, name, estimator):
+def _check_finite(X, name, estimator, missing=False):
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind != "f":
         return
@@ -404,7 +445,7 @@ def _check_finite(X, name, estimator):
     if not np.isfinite(total):
         _refuse(
             X,
-            lambda v: ~np.isfinite(v),
+            np.isinf if missing else lambda v: ~np.isfinite(v),
             f"{name} contains {{value}} at row {{row}}, column {{column}}: "
             f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
             f"them in first, for example with sklearn.impute.SimpleImputer.",

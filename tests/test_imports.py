@@ -30,6 +30,7 @@ VAE_ORDER = [
     "networks",
     "start",
     "bounds",
+    "imputation",
     "parallel",
     "training",
     "saving",

@@ -18,9 +18,11 @@ from skgen.validation import (
     probabilities,
     row_blocks,
     rows_as_float,
+    with_missing,
 )
 
 _BURN_IN = 1000  # Gibbs steps from the chains of training, whose model was another
+_STARTS = 500  # draws from the model that chains of missing entries start from
 
 
 class FittedRBM(GenerativeEstimator):
@@ -29,8 +31,8 @@ class FittedRBM(GenerativeEstimator):
     X is dense or CSR of shape (n_samples, n_features), binarised as `binarize` says; H
     is an array of shape (n_samples, n_components). Energies and log-probabilities are
     in nats, one per row. All methods raise ``NotFittedError`` before ``fit`` and
-    ``ValueError`` on input that is not finite, not binary where 0/1 is demanded, or of
-    another number of features.
+    ``ValueError`` on input that is not finite (``impute`` takes NaN), not binary where
+    0/1 is demanded, or of another number of features.
     """
 
     def transform(self, X):
@@ -303,14 +305,68 @@ class FittedRBM(GenerativeEstimator):
         n_steps = 100 if n_gibbs_steps is None else n_gibbs_steps
         n_steps = _count(n_steps, "n_gibbs_steps", 0)
         rng = self._generator(random_state)
+        return self._drawn(n_samples, n_steps, rng).astype(self._dtype_of_X)
+
+    def _drawn(self, n_samples, n_steps, rng):
+        """Exact draws, or n_steps from the weighted particles, in float32."""
         parameters = self._parameters(np.float32)
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
-            X = samplers.exact_samples(parameters, n_samples, rng)
-        else:
-            X = partition.resample(self._draws, n_samples, rng)
-            for rows in row_blocks(n_samples, max(self.components_.shape)):
-                X[rows] = samplers.gibbs(parameters, X[rows], n_steps, rng)
-        return X.astype(self._dtype_of_X)
+            return samplers.exact_samples(parameters, n_samples, rng)
+        X = partition.resample(self._draws, n_samples, rng)
+        for rows in row_blocks(n_samples, max(self.components_.shape)):
+            X[rows] = samplers.gibbs(parameters, X[rows], n_steps, rng)
+        return X
+
+    def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
+        """X with draws from P(missing | observed) for its missing entries.
+
+        Gibbs chains with the observed entries held fixed start from draws of the model,
+        chosen by the probability that they give to what is observed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense; NaN is a missing entry.
+        n_gibbs_steps : int, default=100
+            Of each chain; ten times as many lower the error on digits by under 1 %.
+        return_mean : bool, default=False
+            Fill in E[x_i | observed] instead, from the second half of five chains.
+        random_state : int, RandomState instance or None, default=None
+            None: that of the estimator.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Floating-point; observed entries as they are, 0/1 or a mean for each NaN.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import BinaryRBM
+        >>> X = np.repeat([[0, 0, 0], [1, 1, 1]], 100, axis=0)
+        >>> rbm = BinaryRBM(2, random_state=0).fit(X)
+        >>> rbm.impute([[1, np.nan, 1], [0, 0, np.nan]])
+        array([[1., 1., 1.],
+               [0., 0., 0.]])
+        """
+        check_is_fitted(self)
+        n_steps = _count(n_gibbs_steps, "n_gibbs_steps", 1)
+        X, missing = with_missing(self, X)
+        states = binarized(np.where(missing, 0, X), self.binarize)
+        incomplete = np.flatnonzero(missing.any(axis=1))
+        if incomplete.size == 0:
+            return X
+        rng = self._generator(random_state)
+        parameters = self._parameters(np.float32)
+        starts = samplers.sample_hidden(parameters, self._drawn(_STARTS, 0, rng), rng)
+        fill_in = samplers.conditional_means if return_mean else samplers.conditional
+        width = samplers.N_CHAINS * max(*self.components_.shape, _STARTS)
+        for block in row_blocks(incomplete.size, width):
+            rows = incomplete[block]
+            part = rows_as_float(states, rows, np.float32), missing[rows]
+            values = fill_in(parameters, *part, starts, n_steps, rng)
+            X[rows] = np.where(missing[rows], values, X[rows])
+        return X
 
     def estimate_log_partition(
         self, method="ais", *, n_chains=100, n_temperatures=1000, random_state=None

@@ -25,8 +25,8 @@ _SMALLEST_MEAN = 1e-3  # of binary columns and counts, where none was seen
 class Likelihood(nn.Module):
     """Base class: a distribution p(x | h) over rows of `n_features` values.
 
-    A subclass defines ``log_prob``, ``mean`` and ``sample``, and where the defaults do
-    not serve the rest; learned parameters are torch parameters made in ``build``.
+    A subclass defines ``terms``, ``mean`` and ``sample``, and where the defaults do not
+    serve the rest; learned parameters are torch parameters made in ``build``.
 
     Examples
     --------
@@ -64,6 +64,10 @@ class Likelihood(nn.Module):
 
     def log_prob(self, outputs, X):
         """log p(x | h), shape of `outputs` without its last axis."""
+        return self.terms(outputs, X).sum(dim=-1)
+
+    def terms(self, outputs, X):
+        """The share of each column in log p(x | h), shape (..., n_features)."""
         raise NotImplementedError
 
     def surrogate(self, outputs, X):
@@ -82,7 +86,8 @@ class Likelihood(nn.Module):
         """Raise ValueError naming the first cell of X outside the support.
 
         X is an array of some rows, the first of which is row `first_row`, and of all
-        columns or of those with the numbers `columns`.
+        columns or of those with the numbers `columns`. NaN, a missing entry, is in any
+        support.
         """
 
 
@@ -151,6 +156,11 @@ class Gaussian(Likelihood):
         constant = (log_variance + _LOG_2_PI).expand_as(mean).sum(dim=-1)
         return -0.5 * (squared.sum(dim=-1) + constant)
 
+    def terms(self, outputs, X):
+        mean, log_variance = self._parts(outputs)
+        squared = (X - mean).square() * torch.exp(-log_variance)
+        return -0.5 * (squared + log_variance + _LOG_2_PI)
+
     def mean(self, outputs):
         return self._parts(outputs)[0]
 
@@ -198,8 +208,8 @@ class Bernoulli(Likelihood):
         share = mean.clamp(_SMALLEST_MEAN, 1 - _SMALLEST_MEAN)
         return torch.ones_like(mean), torch.logit(share), torch.ones_like(mean)
 
-    def log_prob(self, outputs, X):
-        return (X * outputs - functional.softplus(outputs)).sum(dim=-1)
+    def terms(self, outputs, X):
+        return X * outputs - functional.softplus(outputs)
 
     def surrogate(self, outputs, X):
         slope = X - torch.sigmoid(outputs.detach())  # no logarithms: half the time
@@ -233,9 +243,8 @@ class Poisson(Likelihood):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
         return scale, shift, torch.ones_like(mean)
 
-    def log_prob(self, outputs, X):
-        terms = X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
-        return terms.sum(dim=-1)
+    def terms(self, outputs, X):
+        return X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
 
     def mean(self, outputs):
         return torch.exp(outputs)
@@ -264,8 +273,8 @@ class Categorical(Likelihood):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
         return torch.ones_like(mean), shift, torch.ones_like(mean)
 
-    def log_prob(self, outputs, X):
-        return (X * functional.log_softmax(outputs, dim=-1)).sum(dim=-1)
+    def terms(self, outputs, X):
+        return X * functional.log_softmax(outputs, dim=-1)
 
     def mean(self, outputs):
         return torch.softmax(outputs, dim=-1)
@@ -280,9 +289,11 @@ class Categorical(Likelihood):
         demand = "a categorical likelihood takes one-hot columns"
         remedy = "encode the category with sklearn.preprocessing.OneHotEncoder"
         _refuse(X, (X != 0) & (X != 1), demand, remedy, first_row, columns)
+        _refuse_partly_missing(X, first_row, columns)
         totals = X.sum(axis=1)
-        if np.any(totals != 1):
-            row = int(np.argmax(totals != 1))
+        bad = (totals != 1) & ~np.isnan(totals)
+        if bad.any():
+            row = int(np.argmax(bad))
             raise ValueError(
                 f"{demand.capitalize()}, got row {first_row + row} with "
                 f"{totals[row]:g} ones among its {X.shape[1]} columns: {remedy}."
@@ -351,6 +362,12 @@ class ColumnLikelihood(Likelihood):
             for member, part, columns in self._split(outputs)
         )
 
+    def terms(self, outputs, X):
+        return self._join(
+            member.terms(part, X[..., columns])
+            for member, part, columns in self._split(outputs)
+        )
+
     def surrogate(self, outputs, X):
         return sum(
             member.surrogate(part, X[..., columns])
@@ -409,10 +426,23 @@ def as_likelihood(likelihood, **parameters):
 
 
 def _refuse(X, bad, demand, remedy, first_row, columns):
-    if bad.any():
+    if bad.any() and np.any(bad := bad & ~np.isnan(X)):
         row, column = np.unravel_index(np.argmax(bad), bad.shape)
         raise ValueError(
             f"{demand[0].upper()}{demand[1:]}, got {X[row, column].item()} at row "
             f"{first_row + row}, column {columns[column] if columns else column}: "
             f"{remedy}."
+        )
+
+
+def _refuse_partly_missing(X, first_row, columns):
+    """Raise ValueError naming the first row of which some columns only are NaN."""
+    missing = np.isnan(X)
+    partly = missing.any(axis=1) & ~missing.all(axis=1)
+    if partly.any():
+        columns = list(range(X.shape[1])) if columns is None else list(columns)
+        raise ValueError(
+            f"One-hot columns are missing together or not at all, got row "
+            f"{first_row + int(np.argmax(partly))} with NaN in some of the columns "
+            f"{columns}: set all of them to NaN where the category is not known."
         )

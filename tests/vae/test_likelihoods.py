@@ -107,6 +107,29 @@ def test_columns():
     assert_allclose(mean[:, 1], outputs[:, 3])
 
 
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        "poisson",
+        Gaussian("scalar"),
+        Gaussian("feature"),
+        Gaussian("heteroscedastic"),
+        ColumnLikelihood([("categorical", [3, 0]), ("gaussian", [1, 2])]),
+    ],
+)
+def test_terms_are_those_of_the_columns(likelihood):
+    built = as_likelihood(likelihood).build(4)
+    shape = 6, built.n_outputs
+    outputs = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    X = built.sample(outputs, torch.Generator().manual_seed(2)).detach()
+    terms = built.terms(outputs, X).detach()
+    assert_allclose(terms.sum(dim=1), built.log_prob(outputs, X).detach(), rtol=1e-5)
+    other = X.clone()
+    other[:, 1] += 1
+    changed = (built.terms(outputs, other) != terms).any(dim=0)
+    assert changed.tolist() == [False, True, False, False]
+
+
 MIXED = ColumnLikelihood(
     [("categorical", [3, 0]), (Gaussian("feature"), [1]), ("bernoulli", [2])]
 )
@@ -177,6 +200,29 @@ def test_every_column_belongs_to_one_part(columns):
 def test_support(name, X, message):
     with pytest.raises(ValueError, match=message):
         as_likelihood(name).build(2).check(np.array(X, dtype=float), first_row=10)
+
+
+def test_what_is_missing_is_in_the_support():
+    X = np.array([[np.nan, 0, 1], [1, np.nan, np.nan], [np.nan] * 3])
+    for name in ("gaussian", "bernoulli", "poisson"):
+        as_likelihood(name).build(3).check(X)
+    for name, message in (("bernoulli", "got 5"), ("poisson", "got -2")):
+        wrong = np.where(X == 1, -2 if name == "poisson" else 5, X)
+        with pytest.raises(ValueError, match=message):
+            as_likelihood(name).build(3).check(wrong)
+
+
+def test_one_hot_columns_are_missing_together():
+    mixed = ColumnLikelihood([("gaussian", [1]), ("categorical", [3, 0, 2])]).build(4)
+    X = np.array([[1, np.nan, 0, 0], [np.nan, 7, np.nan, np.nan], [0, 1, 1, 0]])
+    mixed.check(X)
+    X[1, 2] = 0
+    message = r"got row 11 with NaN in some of the columns \[3, 0, 2\]: set all of them"
+    with pytest.raises(ValueError, match=message):
+        mixed.check(X, first_row=10)
+    X[1, 2], X[2, 0] = np.nan, 1
+    with pytest.raises(ValueError, match="got row 2 with 2 ones"):
+        mixed.check(X)
 
 
 def test_names():
