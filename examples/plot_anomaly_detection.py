@@ -41,6 +41,7 @@ def vae(n_components):
         hidden_layer_sizes=(64,),
         noise_variance="heteroscedastic",
         batch_size=32,
+        max_iter=60,
     )
 
 

@@ -5,15 +5,15 @@ The number of hidden units, by held-out likelihood
 
 How many hidden units does an RBM need? ``GridSearchCV`` answers it as for any density:
 ``score`` is the mean log-likelihood, so that no `scoring` is given. On a small
-collection, 200 digits, the picture shows where more units only learn the training
-digits by heart (``plot_choose_n_components.png``).
+collection, 200 digits, the picture shows from where on more units only learn the
+training digits by heart (``plot_choose_n_components.png``).
 """
 
 # %%
 # The search
 # ----------
-# 200 binary digits, four folds, trained for long. Up to 20 hidden units the partition function is enumerated;
-# beyond that it is estimated while the RBM is fitted.
+# 200 binary digits, four folds, trained for long. Up to 20 hidden units the partition
+# function is enumerated; beyond that it is estimated while the RBM is fitted.
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,8 @@ search = GridSearchCV(
 # %%
 # Log-likelihoods
 # ---------------
-# The standard error is that over the folds. The folds are the same for all sizes, so the
-# difference to the best size, fold by fold, is known better than either number.
+# The standard error is that over the folds. They are the same for all sizes, so the
+# difference to the best size is taken fold by fold.
 results = search.cv_results_
 sizes = np.asarray(results["param_n_components"], dtype=int)
 train, test = (

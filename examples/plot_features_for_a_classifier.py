@@ -12,11 +12,11 @@ is held against the same classifier on the grey levels and on principal componen
 # %%
 # The experiment
 # --------------
-# Grey levels in [0, 1] count as probabilities of a black pixel, from which the RBM draws
-# new binary images every epoch. ``FrozenEstimator`` keeps the features as they were
-# learned from all images, while the classifier behind them is fitted again and again.
-# Four times everything is drawn anew: the held-out quarter, the RBM, and for each number
-# of labels four sets of labelled images.
+# Grey levels in [0, 1] count as probabilities of a black pixel, from which the RBM
+# draws new binary images every epoch. ``FrozenEstimator`` keeps the features as they
+# were learned from all images, while the classifier behind them is fitted again and
+# again. Four times everything is drawn anew: the held-out quarter, the RBM, and for
+# each number of labels four sets of labelled images.
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +99,7 @@ axes.set(
     xscale="log",
     xticks=sizes,
     xticklabels=sizes,
-    xlabel="labelled images, of 1,347 images",
+    xlabel="labelled images, of 1,347",
     ylabel="accuracy on held-out digits",
     title="Logistic regression, features learned without labels",
 )
