@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from skgen import VariationalAutoencoder
 
 BINARY = {"n_components": (16, 50), "prior": ("normal", "mixture")}
-CONTINUOUS = {"n_components": (3, 10), "learning_rate": (2e-3, 5e-3)}
+CONTINUOUS = {"n_components": (3, 10), "learning_rate": (2e-3, 5e-3, 1e-2)}
 SETS = {"iris": load_iris, "wine": load_wine, "breast cancer": load_breast_cancer}
 
 
