@@ -112,6 +112,10 @@ print(
 )
 
 # %%
+# Digits this small leave little for a second layer to do: the first one, fitted by its
+# likelihood, has found a P(h) of its own that the second hardly improves on, and the
+# classifier gains nothing from going further up.
+#
 # New digits
 # ----------
 # ``sample_from`` draws states of the first hidden layer from the second RBM and goes
@@ -133,7 +137,7 @@ def tiles(rows, n_columns=5):
     return grid.reshape(-1, 10 * n_columns)
 
 
-figure = Figure(figsize=(9, 5.2), layout="constrained")
+figure = Figure(figsize=(9, 5), layout="constrained")
 for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
     axes.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=1)
     axes.set(title=title, xticks=[], yticks=[])
