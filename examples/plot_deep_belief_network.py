@@ -113,8 +113,8 @@ print(
 
 # %%
 # Digits this small leave little for a second layer to do: the first one, fitted by its
-# likelihood, has found a P(h) of its own that the second hardly improves on, and the
-# classifier gains nothing from going further up.
+# likelihood, has a P(h) of its own that the second hardly improves on, as far as the
+# bound tells, and the classifier gains nothing from going further up.
 #
 # New digits
 # ----------
