@@ -137,7 +137,7 @@ def tiles(rows, n_columns=5):
     return grid.reshape(-1, 10 * n_columns)
 
 
-figure = Figure(figsize=(9, 5), layout="constrained")
+figure = Figure(figsize=(9, 5.2), layout="constrained")
 for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
     axes.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=1)
     axes.set(title=title, xticks=[], yticks=[])
