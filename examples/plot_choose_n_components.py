@@ -27,7 +27,7 @@ X = (load_digits().data > 8).astype(np.uint8)
 X, _ = train_test_split(X, train_size=200, random_state=0)
 search = GridSearchCV(
     BinaryRBM(learning_rate=0.5, max_iter=100, random_state=0),
-    {"n_components": [4, 8, 16, 32, 64, 128]},
+    {"n_components": [8, 16, 32, 64, 128]},
     cv=KFold(4, shuffle=True, random_state=0),
     return_train_score=True,
 ).fit(X)

@@ -112,6 +112,10 @@ print(
 )
 
 # %%
+# Digits this small leave little for a second layer to do: the first one, fitted by its
+# likelihood, has a P(h) of its own that the second hardly improves on, as far as the
+# bound tells, and the classifier gains nothing from going further up.
+#
 # New digits
 # ----------
 # ``sample_from`` draws states of the first hidden layer from the second RBM and goes

@@ -16,7 +16,7 @@ is held against the same classifier on the grey levels and on principal componen
 # draws new binary images every epoch. ``FrozenEstimator`` keeps the features as they
 # were learned from all images, while the classifier behind them is fitted again and
 # again. Four times everything is drawn anew: the held-out quarter, the RBM, and for
-# each number of labels four sets of labelled images.
+# each number of labels three sets of labelled images.
 from pathlib import Path
 
 import numpy as np
@@ -42,14 +42,14 @@ features = {
 
 
 def learning_curve(transformer, X_train, X_test, y_train, y_test, seed):
-    """Accuracy on held-out images for each number of labels, mean over four draws."""
+    """Accuracy on held-out images for each number of labels, mean over three draws."""
     if "random_state" in transformer.get_params():
         transformer.set_params(random_state=seed)
     frozen = FrozenEstimator(transformer.fit(X_train))
     pipeline = make_pipeline(frozen, LogisticRegression(max_iter=1000))
     curve = []
     for size in sizes:
-        draws = StratifiedShuffleSplit(4, train_size=size, random_state=seed)
+        draws = StratifiedShuffleSplit(3, train_size=size, random_state=seed)
         accuracies = [
             pipeline.fit(X_train[rows], y_train[rows]).score(X_test, y_test)
             for rows, _ in draws.split(X_train, y_train)

@@ -304,7 +304,7 @@ curves = {
                 learning_rate_schedule="constant",
                 weight_decay=0.0,
                 averaging=0.99,
-                batch_size=28,
+                batch_size=35,
                 max_iter=300,
                 random_state=seed,
             )
