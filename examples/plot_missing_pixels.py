@@ -24,9 +24,14 @@ from skgen import BinaryRBM, VariationalAutoencoder
 
 X = (load_digits().data > 8).astype(float)
 X_train, X_test = train_test_split(X, test_size=0.2, random_state=0)
-rbm = BinaryRBM(150, random_state=0).fit(X_train)
+rbm = BinaryRBM(200, max_iter=100, random_state=0).fit(X_train)
 vae = VariationalAutoencoder(
-    16, hidden_layer_sizes=(128,), likelihood="bernoulli", max_iter=60, random_state=0
+    16,
+    likelihood="bernoulli",
+    objective="iwae",
+    n_importance_samples=5,
+    max_iter=40,
+    random_state=0,
 ).fit(X_train)
 
 # %%
@@ -34,12 +39,11 @@ vae = VariationalAutoencoder(
 # ---------------------
 missing = np.random.default_rng(0).random(X_test.shape) < 0.5
 X_missing = np.where(missing, np.nan, X_test)
+five, ten = (KNNImputer(n_neighbors=k).fit(X_train) for k in (5, 10))
 filled = {
     "mean of the pixel": SimpleImputer().fit(X_train).transform(X_missing),
-    "5 nearest neighbours": KNNImputer().fit(X_train).transform(X_missing),
-    "10 nearest neighbours": KNNImputer(n_neighbors=10)
-    .fit(X_train)
-    .transform(X_missing),
+    "5 nearest neighbours": five.transform(X_missing),
+    "10 nearest neighbours": ten.transform(X_missing),
     "BinaryRBM": rbm.impute(X_missing, return_mean=True),
     "VariationalAutoencoder": vae.impute(X_missing, return_mean=True),
 }
