@@ -20,13 +20,20 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skgen import VariationalAutoencoder
+from skgen.plotting import SampleDisplay
 
 X = load_digits().data / 16
 X_train, X_test = train_test_split(X, test_size=0.2, random_state=0)
 binary = (X_test > 0.5).astype(float)
 
 vae = VariationalAutoencoder(
-    16, likelihood="bernoulli", binarize="sample", max_iter=100, random_state=0
+    16,
+    likelihood="bernoulli",
+    binarize="sample",
+    batch_size=50,
+    learning_rate=5e-3,
+    max_iter=120,
+    random_state=0,
 ).fit(X_train)
 
 # %%
@@ -51,19 +58,10 @@ panels = {
         np.random.default_rng(0).normal(size=(40, 16))
     ),
 }
-
-
-def tiles(rows, n_columns=5):
-    """Images of 8 x 8 pixels side by side, a light pixel between them."""
-    images = np.pad(rows.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
-    grid = images.reshape(-1, n_columns, 10, 10).transpose(0, 2, 1, 3)
-    return grid.reshape(-1, 10 * n_columns)
-
-
-figure = Figure(figsize=(9, 5.2), layout="constrained")
+figure = Figure(figsize=(9, 2.3), layout="constrained")
 for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-    axes.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=1)
-    axes.set(title=title, xticks=[], yticks=[])
+    SampleDisplay(samples=rows, image_shape=(8, 8)).plot(axes, cmap="gray_r")
+    axes.set_title(title)
 path = Path(__file__).with_suffix(".png")
 figure.savefig(path, dpi=120)
 print(f"\nNew digits: {path}")

@@ -31,6 +31,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Binarizer
 
 from skgen import BinaryRBM
+from skgen.plotting import SampleDisplay
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -103,18 +104,10 @@ panels = {
     "P(pixel = 1 | h) of the samples": rbm.reconstruct(samples),
 }
 
-
-def tiles(rows, n_columns=5):
-    """Images of 8 x 8 pixels side by side, a light pixel between them."""
-    images = np.pad(rows.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
-    grid = images.reshape(-1, n_columns, 10, 10).transpose(0, 2, 1, 3)
-    return grid.reshape(-1, 10 * n_columns)
-
-
-figure = Figure(figsize=(9, 5.2), layout="constrained")
+figure = Figure(figsize=(9, 2.3), layout="constrained")
 for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-    axes.imshow(tiles(rows), cmap="gray_r", vmin=0, vmax=1)
-    axes.set(title=title, xticks=[], yticks=[])
+    SampleDisplay(samples=rows, image_shape=(8, 8)).plot(axes, cmap="gray_r")
+    axes.set_title(title)
 path = Path(__file__).with_suffix(".png")
 figure.savefig(path, dpi=120)
 print(f"\nNew digits: {path}")

@@ -229,6 +229,9 @@ class GenerativeEstimator(
     def score(self, X, y=None):
         """Mean log-likelihood of the rows of X.
 
+        In a ``Pipeline`` as in ``score_samples``: in the space of the last step's
+        input, not of the pipeline's.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

@@ -83,6 +83,8 @@ class FittedRBM(GenerativeEstimator):
     def score_samples(self, X):
         """log P(x) = -F(x) - log Z.
 
+        In a ``Pipeline`` x is what the step before the last one puts out.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)

@@ -160,7 +160,9 @@ class FittedVAE(GenerativeEstimator):
         """log p(x) by importance sampling from the encoder.
 
         ``n_score_samples`` draws, the same for every row and every call: a row has one
-        number, alone or in any batch.
+        number, alone or in any batch. In a ``Pipeline`` x is what the step before the
+        last one puts out: after a ``StandardScaler``, log p of X itself is smaller by
+        the sum of log(scale_).
 
         Parameters
         ----------
