@@ -31,7 +31,6 @@ vae = VariationalAutoencoder(
     likelihood="bernoulli",
     binarize="sample",
     batch_size=50,
-    learning_rate=5e-3,
     max_iter=120,
     random_state=0,
 ).fit(X_train)
