@@ -32,17 +32,17 @@ class EpochLog:
         self.path = Path(path)
 
     def setup(self, estimator, context):
-        self.path.unlink(missing_ok=True)
+        pass
 
     def on_fit_task_begin(self, estimator, context):
         pass
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         if context.task_name == "epoch":
-            history = fitted_estimator.history_
+            history, is_new = fitted_estimator.history_, not self.path.exists()
             with self.path.open("a", newline="") as file:
                 writer = csv.writer(file)
-                if len(history) == 1:
+                if is_new:
                     writer.writerow(history.dtype.names)
                 writer.writerow(history[-1])
 
@@ -55,6 +55,7 @@ class EpochLog:
 # -----------------------
 X_train, X_val = train_test_split(load_digits().data / 16, random_state=0)
 path = Path(__file__).with_suffix(".csv")
+path.unlink(missing_ok=True)  # of an earlier run; a fit that goes on appends to it
 rbm = BinaryRBM(64, max_iter=30, random_state=0).set_callbacks(
     EpochLog(path), Checkpoint(path.with_suffix(".safetensors"), every=10)
 )

@@ -45,7 +45,7 @@ filled = {
     "5 nearest neighbours": five.transform(X_missing),
     "10 nearest neighbours": ten.transform(X_missing),
     "BinaryRBM": rbm.impute(X_missing, return_mean=True),
-    "VariationalAutoencoder": vae.impute(X_missing, return_mean=True),
+    "VariationalAutoencoder": vae.impute(X_missing, n_gibbs_steps=20, return_mean=True),
 }
 print("Root mean squared error of the missing pixels")
 for name, rows in filled.items():

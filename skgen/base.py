@@ -138,6 +138,7 @@ class GenerativeEstimator(
       early stopping maximises; X_val may be None;
     - ``_conclude(state, X, n_rows_seen, course)``: the state to be kept, and the rest
       of what makes a fitted model;
+    - ``_conclude_for_now(state, X)``: likewise, for a snapshot;
     - ``_attributes(state, model, dtype)``: the fitted attributes, a dict;
     - ``_scores``: the NamedTuple of the learning curve;
     - ``_to_arrays()``, ``_from_arrays(arrays, n_features)`` and, for the state alone,
@@ -379,10 +380,13 @@ class GenerativeEstimator(
             self._epochs_of_warmup(job.course),
         )
 
-    def _concluded(self, job, state, history, unfinished=None):
+    def _concluded(self, job, state, history):
         """The attributes of the fitted estimator."""
         n_rows_seen = job.X.shape[0] * len(history)
         state, model = self._conclude(state, job.X, n_rows_seen, job.course)
+        return self._as_fitted(job, state, model, history)
+
+    def _as_fitted(self, job, state, model, history, unfinished=None):
         fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
         return self._all_attributes(
             state, model, history, job.dtype, job.seed, fixed, unfinished
@@ -409,12 +413,11 @@ class GenerativeEstimator(
         """
         bare = progress._replace(state=None, history=None)
         unfinished = Unfinished(job.course, job.n_rows, bare)
-        job = job._replace(course=job.course._replace(whole=False))
         state, rng = copy.deepcopy(progress.state), copy.deepcopy(progress.state.rng)
-        attributes = self._concluded(job, state, progress.history, unfinished)
+        state, model = self._conclude_for_now(state, job.X)
         # concluding may draw from the state's generator, going on must not notice it
-        attributes["_state"] = attributes["_state"]._replace(rng=rng)
-        return attributes
+        state = state._replace(rng=rng)
+        return self._as_fitted(job, state, model, progress.history, unfinished)
 
     def _rows_for_callbacks(self, X):
         """Rows that can be scored; also for y, without which no monitor scores them."""
@@ -426,7 +429,7 @@ class GenerativeEstimator(
         """A copy of the model's state, lest failing harm the model."""
         for name, before in self._fixed.items():
             now = getattr(self, name)
-            if now is not before and repr(now) != repr(before):
+            if now is not before and _shown(now) != _shown(before):
                 raise ValueError(
                     f"The model was fitted with {name}={before!r} and cannot go on "
                     f"with {now!r}: set it back, or clone the estimator to start anew."
@@ -456,6 +459,15 @@ class GenerativeEstimator(
         tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _shown(value):
+    """A parameter as text, the same for equal numbers and sequences of any type."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return str([_shown(item) for item in value])
+    return repr(value)
 
 
 def _check_same_rows(n_rows, n_rows_before):

@@ -15,9 +15,10 @@ class Checkpoint:
 
     The file is that of ``save``: ``skgen.load`` makes an estimator of it that scores
     and samples. If ``fit`` was cut short, fitting the loaded estimator on the same X
-    (and X_val), with ``warm_start=True``, goes on where the file was written and comes
-    to the same model as without interruption. After a ``fit`` that came to its end the
-    file holds its result.
+    (and X_val), with ``warm_start=True``, goes on where the file was written, by the
+    `max_iter` and the schedule that it began with, and comes to the same model as
+    without interruption. After a ``fit`` that came to its end the file holds its
+    result.
 
     Parameters
     ----------

@@ -140,8 +140,6 @@ def run_epoch(progress, train, evaluate, early_stopping=None):
     ...     value: float
     >>> def evaluate(state):
     ...     return Scores(-abs(state - 3.0)), 2 * (-abs(state - 3.0),)
-    >>> def evaluate(state):
-    ...     return Scores(-abs(state - 3.0)), 2 * (-abs(state - 3.0),)
     >>> progress = beginning(0, 9)
     >>> while progress.n_left:
     ...     progress = run_epoch(

@@ -28,6 +28,14 @@ FORMAT_VERSION = 1
 _LONGEST_HEADER = 10_000_000  # bytes
 _CLASSES = "BinaryRBM", "VariationalAutoencoder"
 _NETWORKS = "encoder", "decoder"
+_OF_BAD_FILES = (  # what safetensors, NumPy and json raise
+    SafetensorError,
+    AttributeError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _PACKAGES = "numpy", "scikit-learn", "torch"
 
 
@@ -90,8 +98,9 @@ def check_can_save(estimator):
             f"{name} cannot be saved without pickle, which only the classes "
             f"{' and '.join(_CLASSES)} of skgen can: use joblib.dump."
         )
+    estimator._validate_params()  # a file that could not be loaded is not written
     for parameter, value in estimator.get_params(deep=False).items():
-        _to_plain(parameter, value)
+        json.dumps(_to_plain(parameter, value))
 
 
 def load(path):
@@ -152,6 +161,7 @@ def _document(estimator):
         "feature_names_in": None if names is None else names.tolist(),
         "dtype": estimator._dtype_of_X.str,
         "seed": estimator._seed,
+        "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "unfinished": _unfinished_to_plain(estimator._unfinished),
     }
 
@@ -187,6 +197,9 @@ def _estimator(document, arrays):
     n_features, dtype = document["n_features_in"], np.dtype(document["dtype"])
     if not isinstance(n_features, int) or n_features < 1 or dtype.kind not in "biuf":
         raise ValueError("'n_features_in' or 'dtype' is not one of a model")
+    seed = document["seed"]
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise ValueError("'seed' is not the seed of a model")
     names = _feature_names(document["feature_names_in"], n_features)
     history = _history(arrays, cls)
     state, model = as_fitted._from_arrays(arrays, n_features)
@@ -194,8 +207,9 @@ def _estimator(document, arrays):
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
     attributes = estimator._all_attributes(
-        state, model, history, dtype, int(document["seed"]), fixed, unfinished
+        state, model, history, dtype, seed, fixed, unfinished
     )
+    estimator.set_output(transform=document["output"])
     vars(estimator).update(names | {"n_features_in_": n_features} | attributes)
     return estimator
 
@@ -250,11 +264,17 @@ def _unfinished(plain, arrays, as_fitted, n_features):
         kept = as_fitted._state_from_arrays(arrays, "kept", n_features)
     progress = Progress(state=None, kept=kept, **progress)
     n_rows = tuple(plain["n_rows"])
+    as_begun = {"max_iter": course.max_iter, "learning_rate_schedule": course.schedule}
+    type(as_fitted)(**as_begun)._validate_params()
     counts = progress.n_left, progress.n_epochs, progress.n_stale, *n_rows
     shares = progress.done, progress.pace
     if (
-        not all(isinstance(count, int) and count >= 0 for count in counts)
+        len(n_rows) != 2
+        or not all(type(count) is int and 0 <= count < 2**31 for count in counts)
         or not all(0 <= share <= 1.001 for share in shares)  # sums of rounded ones
+        or not isinstance(progress.best, float)
+        or {type(flag) for flag in (course.continues, progress.cooling)} != {bool}
+        or course.whole is not True
         or progress.n_left > course.max_iter
     ):
         raise ValueError("'unfinished' does not describe a fit that was cut short")
@@ -271,15 +291,17 @@ def _to_plain(name, value):
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.random.RandomState):
-        _, keys, *rest = value.get_state()
-        return {"random_state": [keys.tolist(), *rest]}
+        state = value.get_state(legacy=False)
+        if state["bit_generator"] == "MT19937":
+            _, keys, *rest = value.get_state()
+            return {"random_state": [keys.tolist(), *rest]}
     if name == "likelihood":
         from skgen.vae.saving import likelihood_to_plain
 
         with contextlib.suppress(ValueError):
             return {"likelihood": likelihood_to_plain(value)}
-    if isinstance(value, tuple | list | np.ndarray) and name not in _NETWORKS:
-        items = [_to_plain(name, item) for item in value]
+    if name == "hidden_layer_sizes":
+        items = [_to_plain("a size", item) for item in value]
         return {"tuple": items} if isinstance(value, tuple) else items
     remedy = " or save encoder_.state_dict() and decoder_.state_dict() with torch.save"
     raise ValueError(
@@ -350,13 +372,13 @@ def _read(path):
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             document = json.loads(metadata.get("skgen", "null"))
-            if not isinstance(document, dict):
-                raise ValueError(f"{path} was not written by skgen.")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, OSError, RecursionError) as error:
-        raise ValueError(f"{path} is no whole .safetensors file: {error}") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} was not written by skgen: {error}") from error
+    except _OF_BAD_FILES as error:
+        raise ValueError(
+            f"{path} is no whole .safetensors file of skgen: {error}"
+        ) from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} was not written by skgen.")
     if document.pop("sha256", None) != _digest(document, arrays):
         raise ValueError(f"{path} has been altered since skgen wrote it.")
     return document, arrays

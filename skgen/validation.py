@@ -4,7 +4,7 @@ The only place that imports scikit-learn's private names.
 """
 
 import warnings
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
@@ -21,10 +21,12 @@ __all__ = [
     "as_generator",
     "binarized",
     "binary",
+    "check_fills_in",
     "check_input",
     "check_latent",
     "drawn",
     "float_dtype",
+    "holds_missing",
     "probabilities",
     "row_blocks",
     "rows_as_float",
@@ -81,7 +83,7 @@ def check_input(estimator, X, *, reset=False, missing=False):
     reset : bool, default=False
         Whether this call defines the number and names of features.
     missing : bool, default=False
-        Whether NaN in X, then dense, stands for an entry that is not known.
+        Whether NaN in a dense X stands for an entry that is not known.
 
     Returns
     -------
@@ -93,8 +95,6 @@ def check_input(estimator, X, *, reset=False, missing=False):
     ValueError
         As ``sklearn.utils.validation.validate_data``; a text, NaN or infinite cell is
         named by value, row and column.
-    TypeError
-        If X is sparse and `missing` is set.
 
     Examples
     --------
@@ -118,16 +118,26 @@ def check_input(estimator, X, *, reset=False, missing=False):
     except ValueError as error:
         _name_text_cell(X, error)
         raise
-    if missing and sparse.issparse(X):
-        raise TypeError(
-            "A sparse X cannot tell what is missing, its zeros are values: pass "
-            "X.toarray(), with NaN where an entry is not known."
-        )
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     _check_finite(X, "X", estimator, missing)
     return X
+
+
+def holds_missing(X):
+    """Whether a dense X, of finite values otherwise, has NaN among them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.validation import holds_missing
+    >>> holds_missing(np.array([[1.0, np.nan]]))
+    True
+    """
+    if sparse.issparse(X) or X.dtype.kind != "f":
+        return False
+    return bool(np.isnan(X.sum(dtype=np.float64)))  # without a mask of the size of X
 
 
 def with_missing(estimator, X):
@@ -145,7 +155,9 @@ def with_missing(estimator, X):
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError
+        If X is sparse.
+    ValueError
         As :func:`check_input`.
 
     Examples
@@ -157,6 +169,11 @@ def with_missing(estimator, X):
     (array([[ 1., nan]]), array([[False,  True]]))
     """
     X = check_input(estimator, X, missing=True)
+    if sparse.issparse(X):
+        raise TypeError(
+            "A sparse X cannot tell what is missing, its zeros are values: pass "
+            "X.toarray(), with NaN where an entry is not known."
+        )
     X = X.astype(float_dtype(X.dtype))
     return X, np.isnan(X)
 
@@ -229,6 +246,24 @@ def binarized(X, binarize, *, warn=False):
     return thresholded(X, binarize, warn=warn)
 
 
+def check_fills_in(binarize):
+    """Raise ValueError where 0 and 1, filled in, would not be taken as they are.
+
+    Examples
+    --------
+    >>> from skgen.validation import check_fills_in
+    >>> check_fills_in(127)
+    Traceback (most recent call last):
+        ...
+    ValueError: impute fills in 0 and 1, of which binarize=127 would make ...
+    """
+    if isinstance(binarize, Real) and not 0 <= binarize < 1:
+        raise ValueError(
+            f"impute fills in 0 and 1, of which binarize={binarize} would make the "
+            f"same: fit and impute X > {binarize}, as 0 and 1, instead."
+        )
+
+
 def thresholded(X, threshold, *, warn=False):
     """X > threshold as uint8, dense or CSR like X.
 
@@ -280,7 +315,8 @@ def binary(X, remedy, name="X"):
     """
     _refuse(
         X,
-        lambda values: (values != 0) & (values != 1),
+        # a missing entry, which is different from itself, is for others to refuse
+        lambda values: (values != 0) & (values != 1) & (values == values),
         f"{name} must hold only 0 and 1, got {{value}} at row {{row}}, column "
         f"{{column}}: {remedy}.",
     )
@@ -370,7 +406,10 @@ def drawn(X, rng):
 
 def _as_uint8(X, is_one):
     if not sparse.issparse(X):
-        return is_one(X).view(np.uint8)
+        ones = is_one(X).view(np.uint8)
+        if not holds_missing(X):
+            return ones
+        return np.where(np.isnan(X), np.float32(np.nan), ones)
     ones = type(X)((is_one(X.data).view(np.uint8), X.indices, X.indptr), shape=X.shape)
     if not ones.data.all():
         ones = ones.copy()  # X's own index arrays stay as they are
@@ -445,7 +484,7 @@ def _check_finite(X, name, estimator, missing=False):
     if not np.isfinite(total):
         _refuse(
             X,
-            np.isinf if missing else lambda v: ~np.isfinite(v),
+            np.isinf if missing and X is values else lambda v: ~np.isfinite(v),
             f"{name} contains {{value}} at row {{row}}, column {{column}}: "
             f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
             f"them in first, for example with sklearn.impute.SimpleImputer.",

@@ -29,6 +29,7 @@ VAE_ORDER = [
     "priors",
     "networks",
     "start",
+    "missing",
     "bounds",
     "imputation",
     "parallel",

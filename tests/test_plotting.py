@@ -493,3 +493,32 @@ def test_models_without_a_grid(rbm, vae, exact_rbm):
     line = BinaryRBM(1, max_iter=1, random_state=0).fit(X)
     with pytest.raises(ValueError, match="n_components=1, a plane needs two"):
         LatentSpaceDisplay.from_estimator(line, X)
+
+
+@pytest.mark.parametrize(
+    "display, message",
+    [
+        (SampleDisplay(samples=[0, 1], image_shape=(1, 2)), "samples has shape"),
+        (
+            ReconstructionDisplay(
+                X=[[0, 1]], reconstructions=[[0, 1], [1, 1]], image_shape=(1, 2)
+            ),
+            "X has shape",
+        ),
+        (LearningCurveDisplay(epoch=[], train=[], validation=[]), "have shapes"),
+        (
+            LearningCurveDisplay(epoch=[1], train=[-np.inf], validation=[np.nan]),
+            "got inf",
+        ),
+        (
+            LatentSpaceDisplay(
+                latents=np.zeros((2, 2)), xlabel="", ylabel="", y=["a", None]
+            ),
+            "cannot be compared",
+        ),
+    ],
+)
+def test_bad_data_is_refused_before_a_figure_is_made(display, message):
+    with pytest.raises(ValueError, match=message):
+        display.plot()
+    assert not plt.get_fignums()

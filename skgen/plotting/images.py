@@ -211,7 +211,7 @@ class SampleDisplay(Display):
         return cls(samples=samples, image_shape=image_shape).plot(ax, **kwargs)
 
     def _check(self):
-        check_image_shape(self.image_shape, np.shape(self.samples)[1])
+        _check_rows(self.samples, "samples", self.image_shape)
 
     def _draw(self, ax, **kwargs):
         samples = np.asarray(self.samples, dtype=np.float64)
@@ -296,7 +296,12 @@ class ReconstructionDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def _check(self):
-        check_image_shape(self.image_shape, np.shape(self.X)[1])
+        _check_rows(self.X, "X", self.image_shape)
+        if np.shape(self.X) != np.shape(self.reconstructions):
+            raise ValueError(
+                f"X has shape {np.shape(self.X)}, but its reconstructions have "
+                f"{np.shape(self.reconstructions)}: pass one for each row."
+            )
 
     def _draw(self, ax, **kwargs):
         height, width = self.image_shape
@@ -308,6 +313,14 @@ class ReconstructionDisplay(Display):
         ax.tick_params(axis="y", length=0)
         for pair in range(1, n_pairs):
             ax.axhline(2 * pair - 0.5, color="white", linewidth=3)
+
+
+def _check_rows(rows, name, image_shape):
+    if np.ndim(rows) != 2 or len(rows) == 0:
+        raise ValueError(
+            f"{name} has shape {np.shape(rows)}: pass rows of pixels, at least one."
+        )
+    check_image_shape(image_shape, np.shape(rows)[1])
 
 
 def _alternating_lines(X, reconstructions, n_columns):
@@ -404,7 +417,8 @@ class ComponentsDisplay(Display):
         weights = estimator.components_
         if n_components is None:
             n_components = min(len(weights), _MOST_COMPONENTS)
-        if not 1 <= n_components <= len(weights):
+        whole = isinstance(n_components, Integral)
+        if not whole or not 1 <= n_components <= len(weights):
             raise ValueError(
                 f"n_components={n_components} units cannot be shown, the model has "
                 f"{len(weights)}: pass a number from 1 to {len(weights)}, or None."
@@ -415,7 +429,7 @@ class ComponentsDisplay(Display):
         return display.plot(ax, **kwargs)
 
     def _check(self):
-        check_image_shape(self.image_shape, np.shape(self.components)[1])
+        _check_rows(self.components, "components", self.image_shape)
 
     def _draw(self, ax, **kwargs):
         weights = np.asarray(self.components, dtype=np.float64)

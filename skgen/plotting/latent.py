@@ -201,10 +201,10 @@ class LatentSpaceDisplay(Display):
             self._draw_grid(ax, latents, **kwargs)
         elif self.y is None:
             self.scatters_ = [ax.scatter(*latents.T, **{"s": 12, **kwargs})]
-        elif _are_classes(np.asarray(self.y)):
-            self._draw_classes(ax, latents, np.asarray(self.y), **kwargs)
+        elif _are_classes(y := column_or_1d(self.y)):
+            self._draw_classes(ax, latents, y, **kwargs)
         else:
-            points = ax.scatter(*latents.T, c=self.y, **{"s": 12, **kwargs})
+            points = ax.scatter(*latents.T, c=y, **{"s": 12, **kwargs})
             ax.figure.colorbar(points, ax=ax, label=self.y_name)
             self.scatters_ = [points]
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel)
@@ -275,15 +275,16 @@ def _check_decodable(estimator):
     name = type(estimator).__name__
     if hasattr(estimator, "free_energy"):
         raise ValueError(f"{name} has no Gaussian latents to decode: pass X.")
-    if estimator.n_components != 2:
+    fitted = estimator._fixed  # set_params may have changed the parameters
+    if fitted["n_components"] != 2:
         raise ValueError(
             f"A grid is decoded from two latent dimensions, the model has n_components="
-            f"{estimator.n_components}: pass X to see two of them, or fit one with 2."
+            f"{fitted['n_components']}: pass X to see two of them, or fit one with 2."
         )
-    if estimator.prior != "normal":
+    if fitted["prior"] != "normal":
         raise ValueError(
             f"The grid is at quantiles of N(0, I), the model has prior="
-            f"{estimator.prior!r}: pass X to see where its latents are."
+            f"{fitted['prior']!r}: pass X to see where its latents are."
         )
 
 
@@ -294,7 +295,13 @@ def _check_y(y, n_rows):
         raise ValueError(
             f"y has {len(y)} values, but X has {n_rows} rows: pass one for each row."
         )
-    n_classes = len(np.unique(y))
+    try:
+        n_classes = len(np.unique(y))
+    except TypeError as error:
+        raise ValueError(
+            f"y holds values that cannot be compared ({error}): make all of them text, "
+            f"or all of them numbers."
+        ) from error
     if y.dtype.kind not in "fiu" and n_classes > _MOST_CLASSES:
         raise ValueError(
             f"y has {n_classes} classes, of which no more than {_MOST_CLASSES} can be "

@@ -108,6 +108,17 @@ class LearningCurveDisplay(Display):
             score_name=score_name,
         ).plot(ax, **kwargs)
 
+    def _check(self):
+        train, n_epochs = np.asarray(self.train, dtype=np.float64), len(self.epoch)
+        shapes = {np.shape(self.epoch), np.shape(train), np.shape(self.validation)}
+        if shapes != {(n_epochs,)} or np.all(np.isnan(train)):
+            raise ValueError(
+                f"epoch, train and validation have shapes {sorted(shapes)}: pass one "
+                f"number for each epoch, not all of train NaN."
+            )
+        if np.any(np.isinf(train)) or np.any(np.isinf(self.validation)):
+            raise ValueError("train and validation must be finite or NaN, got inf.")
+
     def _draw(self, ax, **kwargs):
         from matplotlib.ticker import MaxNLocator
 

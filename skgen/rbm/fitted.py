@@ -12,6 +12,7 @@ from skgen.validation import (
     as_generator,
     binarized,
     binary,
+    check_fills_in,
     check_input,
     check_latent,
     float_dtype,
@@ -353,6 +354,7 @@ class FittedRBM(GenerativeEstimator):
         """
         check_is_fitted(self)
         n_steps = _count(n_gibbs_steps, "n_gibbs_steps", 1)
+        check_fills_in(self.binarize)
         X, missing = with_missing(self, X)
         states = binarized(np.where(missing, 0, X), self.binarize)
         incomplete = np.flatnonzero(missing.any(axis=1))

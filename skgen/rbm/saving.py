@@ -41,7 +41,7 @@ _STATE = {
     "n_updates": "i",
     "rng": "uR",
 }
-_MODEL = {"log_partition": "fL", "draws.X": "fPM", "draws.log_weight": "fP"}
+_DRAWS = {"model.draws.X": "fPM", "model.draws.log_weight": "fP"}
 
 
 def state_from_arrays(arrays, name, n_visible, n_hidden):
@@ -74,8 +74,11 @@ def state_from_arrays(arrays, name, n_visible, n_hidden):
     own = _taken(arrays, name)
     check_layout(own, _under(name, _STATE), sizes)
     state = restored(TrainingState, own, name)
-    if state.belt is not None and state.belt.n_stages.min() < 1:
-        raise ValueError(f"'{name}.belt.n_stages' holds a number below 1")
+    belt = state.belt
+    if belt is not None and (
+        belt.n_stages.min() < 1 or not np.any(belt.stage >= belt.n_stages)
+    ):
+        raise ValueError(f"of '{name}.belt' no particle has arrived at the model")
     return state
 
 
@@ -107,11 +110,13 @@ def model_from_arrays(arrays, n_visible, n_hidden):
     1.5
     """
     own = _taken(arrays, "model")
-    sizes = {"M": n_visible, "N": n_hidden, "L": 2}
-    check_layout(own, _under("model", _MODEL), sizes)
-    if "model.log_partition" not in own:
-        raise ValueError("the array 'model.log_partition' is missing")
-    value, std_error = own.pop("model.log_partition").tolist()
+    estimate = own.pop("model.log_partition", np.empty(0))
+    if estimate.shape != (2,) or estimate.dtype != np.float64:
+        raise ValueError("'model.log_partition' should be two numbers of 64 bits")
+    value, std_error = estimate.tolist()
+    if not np.isfinite(value) or not std_error >= 0:  # infinite where it is not known
+        raise ValueError("'model.log_partition' is no estimate of log Z")
+    check_layout(own, _DRAWS, {"M": n_visible, "N": n_hidden})
     draws = restored(Draws | None, own, "model.draws")
     if draws is None and min(n_visible, n_hidden) > MAX_UNITS:
         raise ValueError("the arrays 'model.draws' are missing")

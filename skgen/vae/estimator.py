@@ -13,6 +13,7 @@ from torch import nn
 from skgen.vae import parallel, saving
 from skgen.vae.fitted import FittedVAE
 from skgen.vae.likelihoods import NAMES, NOISE_VARIANCES, Gaussian, Likelihood
+from skgen.vae.missing import for_rows
 from skgen.vae.networks import (
     ACTIVATIONS,
     Affine,
@@ -307,10 +308,10 @@ class VariationalAutoencoder(FittedVAE):
         return moved(super()._goes_on(), self._resolve_device())
 
     def _start(self, X, rng):
-        rows = _some_rows(X, rng)
+        rows, mean, std = _some_rows(X, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with self._seeded(torch.device("cpu"), rng):
-            model = self._new_model(*moments(rows), generator)
+            model = self._new_model(mean, std, generator)
         # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
         own = self.encoder is None and self.decoder is None and self.prior != "vamp"
         if isinstance(model.likelihood, Gaussian) and own:
@@ -319,7 +320,8 @@ class VariationalAutoencoder(FittedVAE):
             begin_linearly(linear, model.encoder[1], model.decoder[0], model.likelihood)
         if self.prior == "vamp":
             inputs = rows_as_float(X, rng.choice(X.shape[0], N_PARTS), np.float32)
-            model.prior = VampPrior(torch.from_numpy(inputs))
+            inputs = torch.from_numpy(inputs)
+            model.prior = VampPrior(torch.where(inputs.isnan(), mean, inputs))
         return initial_state(model.to(self._resolve_device()), rng)
 
     def _new_model(self, mean, std, generator):
@@ -353,7 +355,7 @@ class VariationalAutoencoder(FittedVAE):
             "mixture": lambda: Mixture(n_latent, generator),
             "vamp": lambda: VampPrior(torch.zeros(N_PARTS, n_features)),
         }[self.prior]()
-        return Autoencoder(encoder, decoder, likelihood, n_latent, prior)
+        return Autoencoder(encoder, decoder, likelihood, n_latent, prior, mean)
 
     def _linear_model(self, rows, unit, likelihood, rng):
         """In the units in which the networks see the data."""
@@ -382,7 +384,7 @@ class VariationalAutoencoder(FittedVAE):
         warmup = self._epochs_of_warmup(course)
         if warmup > course.max_iter:
             raise ValueError(
-                f"kl_warmup={warmup} epochs is longer than max_iter={self.max_iter}: "
+                f"kl_warmup={warmup} epochs is longer than max_iter={course.max_iter}: "
                 f"the KL term would never reach its weight. Lower kl_warmup or raise "
                 f"max_iter."
             )
@@ -396,7 +398,8 @@ class VariationalAutoencoder(FittedVAE):
         def epoch(state, rates, n_epochs):
             nonlocal model, objective
             if state.model is not model:
-                model, objective = state.model, objective_of(state.model, settings)
+                model = state.model
+                objective = objective_of(for_rows(model, data), settings)
             share = (
                 np.minimum(1, n_epochs / warmup) if warmup else np.ones_like(n_epochs)
             )
@@ -434,6 +437,9 @@ class VariationalAutoencoder(FittedVAE):
         return parallel.common((scores, (bound, bound)))
 
     def _conclude(self, state, X, n_rows_seen, course):
+        return self._conclude_for_now(state, X)
+
+    def _conclude_for_now(self, state, X):
         parallel.share_buffers(state.model)
         parallel.share_buffers(state.average)
         active = posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
@@ -475,7 +481,8 @@ class VariationalAutoencoder(FittedVAE):
     def _state_from_arrays(self, arrays, name, n_features):
         sizes = n_features, self._checked_sizes(), self.n_components
         n_values = sum(array.size for array in arrays.values())
-        if saving.n_weights(*sizes) > n_values:  # before memory is taken for them
+        # before time and memory are taken for them
+        if len(sizes[1]) > len(arrays) or saving.n_weights(*sizes) > n_values:
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r} for {n_features} "
                 f"features do not fit the arrays in the file"
@@ -487,8 +494,19 @@ class VariationalAutoencoder(FittedVAE):
 
 
 def _some_rows(X, rng):
-    """Rows that say where training starts."""
+    """Rows that say where training starts, and mean and deviation of their columns.
+
+    Of entries that are missing they have the mean.
+    """
     rows = np.arange(X.shape[0])
     if len(rows) > _ROWS_FOR_MOMENTS:
         rows = rng.choice(len(rows), _ROWS_FOR_MOMENTS, replace=False)
-    return rows_as_float(X, rows, np.float64)
+    rows = rows_as_float(X, rows, np.float64)
+    missing = np.isnan(rows)
+    if missing.all(axis=0).any():
+        raise ValueError(
+            f"X has no observed value in column {int(missing.all(axis=0).argmax())}: "
+            f"drop it, nothing can be learned of it."
+        )
+    mean, std = moments(rows)
+    return np.where(missing, mean.numpy(), rows), mean, std

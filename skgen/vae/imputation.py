@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 import torch
 
+from skgen.vae.missing import observed_log_prob
+
 N_CHAINS = 5
 """Of a conditional mean: a single one may stay in one mode of many."""
 
@@ -48,36 +50,6 @@ class Point(NamedTuple):
     H: torch.Tensor
     log_density: torch.Tensor
     gradient: torch.Tensor
-
-
-def observed_log_prob(likelihood, outputs, X, observed):
-    """log p(x_obs | h), a sum over the observed entries.
-
-    Parameters
-    ----------
-    likelihood : Likelihood
-    outputs : tensor of shape (..., n_outputs)
-        Of the decoder.
-    X : tensor of shape (n, n_features)
-        Missing entries hold any number of the support.
-    observed : tensor of bool of shape (n, n_features)
-
-    Returns
-    -------
-    tensor of shape (..., n)
-        Nats.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.imputation import observed_log_prob
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> X, observed = torch.ones(1, 2), torch.tensor([[True, False]])
-    >>> observed_log_prob(Bernoulli().build(2), torch.zeros(2), X, observed)
-    tensor([-0.6931])
-    """
-    terms = likelihood.terms(outputs, X)
-    return torch.where(observed, terms, torch.zeros_like(terms)).sum(dim=-1)
 
 
 @torch.no_grad()

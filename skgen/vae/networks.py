@@ -186,6 +186,8 @@ class Autoencoder(nn.Module):
     n_components : int
     prior : torch.nn.Module, default=None
         Of :mod:`skgen.vae.priors`; None: N(0, I).
+    center : tensor of shape (n_features,), default=None
+        What the encoder is shown where an entry of X is missing; None: 0.
 
     Examples
     --------
@@ -198,13 +200,16 @@ class Autoencoder(nn.Module):
     [torch.Size([5, 2]), torch.Size([5, 2])]
     """
 
-    def __init__(self, encoder, decoder, likelihood, n_components, prior=None):
+    def __init__(
+        self, encoder, decoder, likelihood, n_components, prior=None, center=None
+    ):
         super().__init__()
         self.prior = StandardNormal() if prior is None else prior
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihood
         self.n_components = n_components
+        self.register_buffer("center", torch.zeros(()) if center is None else center)
 
     def log_prior(self, H):
         """log p(h), nats, for H of any shape."""

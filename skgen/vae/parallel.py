@@ -15,6 +15,7 @@ import os
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
@@ -108,7 +109,9 @@ def check_same(X):
     if n_ranks == 1:
         return
     told = [None] * n_ranks
-    distributed.all_gather_object(told, (X.shape, float(X.sum(dtype=np.float64))))
+    values = X.data if sparse.issparse(X) else X
+    total = float(np.nansum(values, dtype=np.float64))
+    distributed.all_gather_object(told, (X.shape, total))
     if len(set(told)) > 1:
         raise ValueError(
             f"X must be the same on all {n_ranks} processes, each of which takes its "

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skgen.arrays import flattened, restored
-from skgen.vae.likelihoods import NAMES, ColumnLikelihood, Likelihood
+from skgen.vae.likelihoods import NAMES, ColumnLikelihood, Gaussian, Likelihood
 from skgen.vae.training import TrainingState, initial_state
 
 _MEMORY = ("step", "exp_avg", "exp_avg_sq")  # of AdamW, for each parameter
@@ -140,10 +140,13 @@ def likelihood_to_plain(likelihood):
             for part, columns in likelihood.parts
         ]
         return ["columns", {"parts": parts}]
+    if type(likelihood) is Gaussian:
+        variance = likelihood.noise_variance
+        named = isinstance(variance, str)
+        return ["gaussian", {"noise_variance": variance if named else float(variance)}]
     for name, kind in NAMES.items():
         if type(likelihood) is kind:
-            parameters = {"noise_variance": likelihood.noise_variance}
-            return [name, parameters if name == "gaussian" else {}]
+            return [name, {}]
     raise ValueError(f"{type(likelihood).__name__} is not a likelihood of skgen")
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from skgen.fitting import averaging_share
 from skgen.vae import parallel
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
+from skgen.vae.missing import for_rows
 from skgen.vae.networks import Autoencoder
 from skgen.validation import row_blocks, rows_as_float
 
@@ -268,7 +269,7 @@ def train_epoch(
     n_averaged = state.n_updates
     state.model.train()
     rank = parallel.rank()
-    objective = objective or objective_of(state.model, settings)
+    objective = objective or objective_of(for_rows(state.model, X), settings)
     kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
     for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
         noise = _noise(state.model, len(rows), settings, generator)
@@ -345,7 +346,7 @@ def mean_bound(model, X, settings, beta):
     >>> mean_bound(model, X, settings, 1.0) > mean_elbo(model, X)
     True
     """
-    model.eval()
+    model = for_rows(model, X).eval()
     generator = torch.Generator().manual_seed(0)
     weighted = settings.objective == "iwae" and settings.n_importance_samples > 1
     total = 0.0
@@ -388,7 +389,7 @@ def posterior_mean_variance(model, X):
     >>> posterior_mean_variance(model, np.zeros((5, 3)))
     array([0., 0.])
     """
-    model.eval()
+    model = for_rows(model, X).eval()
     means = [model.posterior(block)[0].cpu().double() for block in _blocks(model, X)]
     return torch.cat(means).var(dim=0, correction=0).numpy()
 
@@ -409,7 +410,8 @@ def _batch(X, rows, rank, resample, generator):
         batch = _dense(X, some, device)
     if resample:  # as one process draws for all of the rows
         uniform = torch.empty((len(rows), X.shape[1]), device=device)
-        batch = (rank.share(uniform.uniform_(generator=generator)) < batch).float()
+        ones = rank.share(uniform.uniform_(generator=generator)) < batch
+        batch = torch.where(batch.isnan(), batch, ones.float())
     return batch
 
 
