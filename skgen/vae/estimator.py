@@ -67,6 +67,11 @@ class VariationalAutoencoder(FittedVAE):
     Otherwise it starts from the means of the columns. It stops when held-out rows,
     unless X is a single one, say so.
 
+    NaN in a dense X is a missing entry, in ``fit`` and elsewhere: what is learned and
+    scored is log p of the observed entries, a sum of fewer terms. ``objective="iwae"``
+    suits them better, for with gaps the posteriors are no longer like the encoder's; a
+    model of whole rows has an encoder too sure of itself for rows with large gaps.
+
     For the likelihood of a table of numbers, search over `n_components`, `prior`
     and `learning_rate` with ``noise_variance="heteroscedastic"``. Columns of few
     distinct values are better told so by a ``ColumnLikelihood``.
@@ -170,6 +175,8 @@ class VariationalAutoencoder(FittedVAE):
     Kingma, D. P. and Welling, M. Auto-encoding variational Bayes. ICLR 2014.
     Burda, Y., Grosse, R. and Salakhutdinov, R. Importance weighted autoencoders. ICLR
     2016.
+    Mattei, P.-A. and Frellsen, J. MIWAE: deep generative modelling and imputation of
+    incomplete data sets. ICML 2019.
 
     Examples
     --------
@@ -315,7 +322,7 @@ class VariationalAutoencoder(FittedVAE):
         # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
         own = self.encoder is None and self.decoder is None and self.prior != "vamp"
         if isinstance(model.likelihood, Gaussian) and own:
-            unit = 1 / model.encoder[0].scale
+            unit, *_ = model.likelihood.start(mean, std)
             linear = self._linear_model(rows, unit, model.likelihood, rng)
             begin_linearly(linear, model.encoder[1], model.decoder[0], model.likelihood)
         if self.prior == "vamp":

@@ -69,9 +69,10 @@ def test_bounds_in_order(fitted, wine):
     large = fitted.log_likelihood(wine, n_samples=5000, random_state=1).mean()
     assert elbo.mean() < small < large
     prior = fitted.log_likelihood(
-        wine, n_samples=200_000, proposal="prior", random_state=1
+        wine[::6], n_samples=200_000, proposal="prior", random_state=1
     )
-    assert_allclose(prior.mean(), large, atol=0.1)
+    encoder = fitted.log_likelihood(wine[::6], n_samples=5000, random_state=1)
+    assert_allclose(prior.mean(), encoder.mean(), atol=0.1)
 
 
 def test_score_samples_is_deterministic_and_invariant(fitted, wine):
@@ -185,12 +186,12 @@ def test_networks_of_the_user(wine):
 
 
 def test_search_and_pipelines(digits):
-    y = load_digits().target
+    digits, y = digits[:500], load_digits().target[:500]
     search = GridSearchCV(
         make_pipeline(
             StandardScaler(),
             VariationalAutoencoder(
-                8, hidden_layer_sizes=(64,), max_iter=8, random_state=0
+                8, hidden_layer_sizes=(32,), max_iter=8, random_state=0
             ),
             LogisticRegression(max_iter=500),
         ),
@@ -276,7 +277,7 @@ def test_training_starts_from_the_marginals(digits):
     not pathlib.Path("/proc/self/status").exists(), reason="memory as Linux tells it"
 )
 def test_memory_of_many_importance_samples():
-    """200 rows x 5,000 samples x 784 features would be 3.1 GB in one piece.
+    """80 rows x 5,000 samples x 784 features would be 1.3 GB in one piece.
 
     The kernel's figures of this process alone: ru_maxrss begins at that of the parent,
     which hides whatever is below it.
@@ -286,7 +287,7 @@ def test_memory_of_many_importance_samples():
         "def memory(name):\n"
         "    status = open('/proc/self/status').read()\n"
         "    return int(re.search(name + r':\\s*(\\d+)', status)[1])\n"
-        "X = np.random.default_rng(0).integers(0, 2, (200, 784), dtype=np.uint8)\n"
+        "X = np.random.default_rng(0).integers(0, 2, (80, 784), dtype=np.uint8)\n"
         "vae = skgen.VariationalAutoencoder(\n"
         "    2, hidden_layer_sizes=(4,), likelihood='bernoulli', max_iter=1\n"
         ").fit(X)\n"
@@ -377,7 +378,7 @@ def test_not_fitted():
 @pytest.mark.parametrize(
     "parameters, X, message",
     [
-        ({}, [[0, np.nan], [1, 2]], "X contains NaN at row 0, column 1"),
+        ({}, [[0, np.inf], [1, 2]], "X contains inf at row 0, column 1"),
         ({}, [[0, 1], [np.inf, 2]], "X contains inf at row 1, column 0"),
         ({}, [["a", "b"]], "got the string 'a' at row 0, column 0"),
         (
