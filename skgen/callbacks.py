@@ -2,12 +2,10 @@
 
 import os
 import warnings
-from numbers import Integral
 from pathlib import Path
 
-from sklearn.utils import check_scalar
-
 from skgen.persistence import check_can_save
+from skgen.validation import check_count
 
 
 class Checkpoint:
@@ -52,7 +50,7 @@ class Checkpoint:
 
     def __init__(self, path, *, every=1):
         self.path = Path(path)
-        self.every = check_scalar(every, "every", Integral, min_val=1)
+        self.every = check_count(every, "every", 1)
 
     def setup(self, estimator, context):
         """Refuse what could not be written, before any time is spent on it."""

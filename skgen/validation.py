@@ -8,30 +8,12 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as _fit_context
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import check_random_state, gen_batches
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils import check_random_state, check_scalar, gen_batches
+from sklearn.utils._param_validation import Interval as Interval
+from sklearn.utils._param_validation import StrOptions as StrOptions
 from sklearn.utils.validation import check_array, validate_data
-
-__all__ = [
-    "Interval",
-    "StrOptions",
-    "_fit_context",
-    "as_generator",
-    "binarized",
-    "binary",
-    "check_fills_in",
-    "check_input",
-    "check_latent",
-    "drawn",
-    "float_dtype",
-    "holds_missing",
-    "probabilities",
-    "row_blocks",
-    "rows_as_float",
-    "with_missing",
-]
 
 _VALUES_PER_BLOCK = 2**22
 
@@ -244,6 +226,20 @@ def binarized(X, binarize, *, warn=False):
     if binarize == "sample":
         return binary(X, "a likelihood is that of states, draw them from probabilities")
     return thresholded(X, binarize, warn=warn)
+
+
+def check_count(value, name, smallest):
+    """The value, if it is a whole number of at least `smallest`.
+
+    Examples
+    --------
+    >>> from skgen.validation import check_count
+    >>> check_count(0, "n_samples", 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: n_samples == 0, must be >= 1.
+    """
+    return check_scalar(value, name, Integral, min_val=smallest)
 
 
 def check_fills_in(binarize):

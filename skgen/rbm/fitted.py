@@ -1,9 +1,6 @@
 """What a fitted RBM answers: features, probabilities, likelihoods and samples."""
 
-from numbers import Integral
-
 import numpy as np
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from skgen.base import GenerativeEstimator
@@ -12,6 +9,7 @@ from skgen.validation import (
     as_generator,
     binarized,
     binary,
+    check_count,
     check_fills_in,
     check_input,
     check_latent,
@@ -267,7 +265,7 @@ class FittedRBM(GenerativeEstimator):
         (2, 2)
         """
         check_is_fitted(self)
-        n_steps = _count(n_steps, "n_steps", 0)
+        n_steps = check_count(n_steps, "n_steps", 0)
         rng = as_generator(random_state)
 
         def chains(parameters, X):
@@ -304,9 +302,9 @@ class FittedRBM(GenerativeEstimator):
         (5, 3)
         """
         check_is_fitted(self)
-        n_samples = _count(n_samples, "n_samples", 1)
+        n_samples = check_count(n_samples, "n_samples", 1)
         n_steps = 100 if n_gibbs_steps is None else n_gibbs_steps
-        n_steps = _count(n_steps, "n_gibbs_steps", 0)
+        n_steps = check_count(n_steps, "n_gibbs_steps", 0)
         rng = self._generator(random_state)
         return self._drawn(n_samples, n_steps, rng).astype(self._dtype_of_X)
 
@@ -353,7 +351,7 @@ class FittedRBM(GenerativeEstimator):
                [0., 0., 0.]])
         """
         check_is_fitted(self)
-        n_steps = _count(n_gibbs_steps, "n_gibbs_steps", 1)
+        n_steps = check_count(n_gibbs_steps, "n_gibbs_steps", 1)
         check_fills_in(self.binarize)
         X, missing = with_missing(self, X)
         states = binarized(np.where(missing, 0, X), self.binarize)
@@ -424,8 +422,8 @@ class FittedRBM(GenerativeEstimator):
         check_is_fitted(self)
         if method == "exact":
             return partition.exact_log_partition(self._parameters(np.float64))
-        n_chains = _count(n_chains, "n_chains", 1)
-        n_temperatures = _count(n_temperatures, "n_temperatures", 1)
+        n_chains = check_count(n_chains, "n_chains", 1)
+        n_temperatures = check_count(n_temperatures, "n_temperatures", 1)
         rng = self._generator(random_state)
         parameters, base_bias = self._parameters(np.float32), self._state.base_bias
         if method == "ais":
@@ -497,7 +495,3 @@ class FittedRBM(GenerativeEstimator):
             for rows in row_blocks(X.shape[0], max(self.components_.shape))
         ]
         return np.concatenate(results).astype(dtype, copy=False)
-
-
-def _count(value, name, smallest):
-    return check_scalar(value, name, Integral, min_val=smallest)

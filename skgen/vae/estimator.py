@@ -24,7 +24,7 @@ from skgen.vae.networks import (
     widest_layer,
 )
 from skgen.vae.priors import N_PARTS, Mixture, StandardNormal, VampPrior
-from skgen.vae.start import begin_linearly, linear_model, moments
+from skgen.vae.start import begin_linearly, linear_model, rows_and_moments
 from skgen.vae.training import (
     Settings,
     initial_state,
@@ -39,7 +39,6 @@ from skgen.vae.training import (
 from skgen.validation import Interval, StrOptions, float_dtype, rows_as_float
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
-_ROWS_FOR_MOMENTS = 5000  # behind the initial units, biases and linear model
 
 
 class Scores(NamedTuple):
@@ -315,7 +314,7 @@ class VariationalAutoencoder(FittedVAE):
         return moved(super()._goes_on(), self._resolve_device())
 
     def _start(self, X, rng):
-        rows, mean, std = _some_rows(X, rng)
+        rows, mean, std = rows_and_moments(X, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         with self._seeded(torch.device("cpu"), rng):
             model = self._new_model(mean, std, generator)
@@ -486,34 +485,9 @@ class VariationalAutoencoder(FittedVAE):
         return saving.state_to_arrays(state, name)
 
     def _state_from_arrays(self, arrays, name, n_features):
-        sizes = n_features, self._checked_sizes(), self.n_components
-        n_values = sum(array.size for array in arrays.values())
         # before time and memory are taken for them
-        if len(sizes[1]) > len(arrays) or saving.n_weights(*sizes) > n_values:
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} for {n_features} "
-                f"features do not fit the arrays in the file"
-            )
+        saving.check_size(arrays, n_features, self._checked_sizes(), self.n_components)
         generator = torch.Generator().manual_seed(0)
         mean, std = torch.zeros(n_features), torch.ones(n_features)
         model = self._new_model(mean, std, generator)
         return saving.state_from_arrays(arrays, name, model)
-
-
-def _some_rows(X, rng):
-    """Rows that say where training starts, and mean and deviation of their columns.
-
-    Of entries that are missing they have the mean.
-    """
-    rows = np.arange(X.shape[0])
-    if len(rows) > _ROWS_FOR_MOMENTS:
-        rows = rng.choice(len(rows), _ROWS_FOR_MOMENTS, replace=False)
-    rows = rows_as_float(X, rows, np.float64)
-    missing = np.isnan(rows)
-    if missing.all(axis=0).any():
-        raise ValueError(
-            f"X has no observed value in column {int(missing.all(axis=0).argmax())}: "
-            f"drop it, nothing can be learned of it."
-        )
-    mean, std = moments(rows)
-    return np.where(missing, mean.numpy(), rows), mean, std

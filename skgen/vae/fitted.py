@@ -1,13 +1,11 @@
 """What a fitted VAE answers: posteriors, bounds, likelihoods and samples."""
 
 import copy
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skgen.base import GenerativeEstimator
@@ -16,6 +14,7 @@ from skgen.vae.likelihoods import Bernoulli, as_likelihood
 from skgen.vae.missing import for_rows
 from skgen.validation import (
     binarized,
+    check_count,
     check_fills_in,
     check_input,
     float_dtype,
@@ -221,7 +220,7 @@ class FittedVAE(GenerativeEstimator):
             raise ValueError(
                 f"proposal must be 'encoder' or 'prior', got {proposal!r}."
             )
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_count(n_samples, "n_samples", 1)
         seed = int(self._generator(random_state).integers(2**31))
         return self._log_likelihood(X, n_samples, proposal, seed)
 
@@ -248,7 +247,7 @@ class FittedVAE(GenerativeEstimator):
         (3, 2)
         """
         check_is_fitted(self)
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_count(n_samples, "n_samples", 1)
         seed = int(self._generator(random_state).integers(2**62))
         generator = torch.Generator().manual_seed(seed)
         likelihood = self._model.likelihood
@@ -310,7 +309,7 @@ class FittedVAE(GenerativeEstimator):
                [0., 0., 0.]])
         """
         check_is_fitted(self)
-        check_scalar(n_gibbs_steps, "n_gibbs_steps", Integral, min_val=1)
+        check_count(n_gibbs_steps, "n_gibbs_steps", 1)
         X, missing = with_missing(self, X)
         states = X
         if isinstance(self._model.likelihood, Bernoulli):

@@ -104,17 +104,25 @@ def _tensor(arrays, name, shape):
     return torch.from_numpy(array.copy())
 
 
-def n_weights(n_features, hidden_layer_sizes, n_components):
-    """Weights that the networks have at least, computed without making them.
+def check_size(arrays, n_features, hidden_layer_sizes, n_components):
+    """Raise ValueError if networks of these sizes need more than the arrays hold.
 
     Examples
     --------
-    >>> from skgen.vae.saving import n_weights
-    >>> n_weights(3, (5,), 2)
-    50
+    >>> from skgen.vae.saving import check_size
+    >>> check_size({}, 3, (5,), 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: hidden_layer_sizes=(5,) for 3 features do not fit the arrays in the ...
     """
     sizes = (n_features, *hidden_layer_sizes, n_components)
-    return 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    n_weights = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    n_values = sum(array.size for array in arrays.values())
+    if len(hidden_layer_sizes) > len(arrays) or n_weights > n_values:
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes!r} for {n_features} features do "
+            f"not fit the arrays in the file"
+        )
 
 
 def likelihood_to_plain(likelihood):

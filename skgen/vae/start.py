@@ -23,6 +23,9 @@ import torch
 from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import StandardScaler
 
+from skgen.validation import rows_as_float
+
+_MOST_ROWS = 5000  # behind the first units, biases and linear model
 _SMALLEST_NOISE = 1e-3  # share of a feature's variance: few rows may seem to have none
 _GAIN_PER_ROW = 1e-4  # nats per EM iteration that end factor analysis
 
@@ -115,6 +118,47 @@ def _condensed(X):
         return X
     root = np.linalg.qr(X, mode="r") * np.sqrt(n_features / n)
     return np.concatenate([root, -root])
+
+
+def rows_and_moments(X, rng):
+    """Rows that say where training starts, and the moments of their columns.
+
+    Parameters
+    ----------
+    X : ndarray or CSR matrix of shape (n_samples, n_features)
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    rows : ndarray of shape (at most 5,000, n_features)
+        With the mean where an entry is missing.
+    mean, std : tensor of shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        If nothing is observed in a column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.vae.start import rows_and_moments
+    >>> X, rng = np.array([[1.0], [3.0], [np.nan]]), np.random.default_rng(0)
+    >>> rows_and_moments(X, rng)[0].ravel()
+    array([1., 3., 2.])
+    """
+    rows = np.arange(X.shape[0])
+    if len(rows) > _MOST_ROWS:
+        rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
+    rows = rows_as_float(X, rows, np.float64)
+    missing = np.isnan(rows)
+    if missing.all(axis=0).any():
+        raise ValueError(
+            f"X has no observed value in column {int(missing.all(axis=0).argmax())}: "
+            f"drop it, nothing can be learned of it."
+        )
+    mean, std = moments(rows)
+    return np.where(missing, mean.numpy(), rows), mean, std
 
 
 def moments(X):
