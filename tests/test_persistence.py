@@ -402,7 +402,7 @@ def test_hostile_documents(saved, path):
     rng = np.random.default_rng(0)
     n_refused = 0
     for place in places:
-        for nonsense in rng.permutation(np.array(NONSENSE, dtype=object))[:4]:
+        for nonsense in rng.permutation(np.array(NONSENSE, dtype=object))[:3]:
 
             def change(document, arrays, place=place, nonsense=nonsense):
                 for key in place[:-1]:
@@ -417,7 +417,7 @@ def test_hostile_documents(saved, path):
                 assert "model.safetensors" in str(error)
             else:
                 works(model)
-    assert n_refused > 2 * len(places)
+    assert n_refused > 1.5 * len(places)
 
 
 def works(model):

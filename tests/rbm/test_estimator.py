@@ -688,7 +688,7 @@ def test_likelihood_search_without_scoring(digits):
     search = GridSearchCV(
         BinaryRBM(max_iter=15, random_state=0),
         {"n_components": [2, 40], "learning_rate": [1e-4, 0.2]},
-        cv=3,
+        cv=2,
         n_jobs=2,
     ).fit(digits)
     assert search.best_params_ == {"n_components": 40, "learning_rate": 0.2}
