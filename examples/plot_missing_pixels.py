@@ -30,7 +30,9 @@ vae = VariationalAutoencoder(
     likelihood="bernoulli",
     objective="iwae",
     n_importance_samples=5,
-    max_iter=40,
+    learning_rate=4e-3,
+    batch_size=40,
+    max_iter=60,
     random_state=0,
 ).fit(X_train)
 
@@ -45,7 +47,7 @@ filled = {
     "5 nearest neighbours": five.transform(X_missing),
     "10 nearest neighbours": ten.transform(X_missing),
     "BinaryRBM": rbm.impute(X_missing, return_mean=True),
-    "VariationalAutoencoder": vae.impute(X_missing, n_gibbs_steps=20, return_mean=True),
+    "VariationalAutoencoder": vae.impute(X_missing, n_gibbs_steps=50, return_mean=True),
 }
 print("Root mean squared error of the missing pixels")
 for name, rows in filled.items():
