@@ -277,8 +277,8 @@ class FittedVAE(GenerativeEstimator):
         X : array-like of shape (n_samples, n_features)
             Dense; NaN is a missing entry. One-hot columns are missing together.
         n_gibbs_steps : int, default=100
-            Moves of each chain, of adapted length in the second half of them. Twenty
-            are enough for binary pixels; where the noise is a hundredth of the
+            Moves of each chain, whose length is adapted in the first half of them.
+            Twenty are enough for binary pixels; where the noise is a hundredth of the
             variance and most of a row is missing, a few hundred are not too many.
         return_mean : bool, default=False
             Fill in E[x_i | observed] instead: the mean of p(x | h) over the second half
