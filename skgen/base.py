@@ -411,7 +411,8 @@ class GenerativeEstimator(
 
         They are of the model as it is, be it the best so far or not.
         """
-        bare = progress._replace(state=None, history=None)
+        kept = copy.deepcopy(progress.kept)  # which a better one will be written over
+        bare = progress._replace(state=None, history=None, kept=kept)
         unfinished = Unfinished(job.course, job.n_rows, bare)
         state, rng = copy.deepcopy(progress.state), copy.deepcopy(progress.state.rng)
         state, model = self._conclude_for_now(state, job.X)

@@ -34,7 +34,8 @@ class Progress(NamedTuple):
     Attributes
     ----------
     state : object
-        State of the model, which ``copy.deepcopy`` can copy.
+        State of the model, which ``copy.deepcopy`` can copy, and its own
+        ``copied_onto(other)``, if it has one, more quickly, reusing another's memory.
     n_left : int
         Epochs still to come.
     pace : float
@@ -48,7 +49,8 @@ class Progress(NamedTuple):
     best : float
         The highest lower bound of what early stopping maximises.
     kept : object or None
-        The state it belongs to, out of reach of training.
+        The state it belongs to, out of reach of training; its memory is reused when a
+        better one is found.
     n_stale : int
         Epochs without a gain.
     cooling : bool
@@ -189,7 +191,8 @@ def _chosen(progress, bounds, early_stopping):
         n_stale += progress.n_epochs > early_stopping.n_free
     progress = progress._replace(n_stale=n_stale)
     if low > best:
-        progress = progress._replace(best=low, kept=copy.deepcopy(progress.state))
+        kept = _copied(progress.state, progress.kept)
+        progress = progress._replace(best=low, kept=kept)
     if n_stale < early_stopping.n_iter_no_change or progress.cooling:
         return progress
     n_left = min(progress.n_left, n_stale) if early_stopping.cools else 0
@@ -199,6 +202,13 @@ def _chosen(progress, bounds, early_stopping):
         pace=(1 - progress.done) / max(n_left, 1),
         cooling=True,
     )
+
+
+def _copied(state, earlier):
+    """A copy of the state, over an earlier one where the state knows how to do that."""
+    if earlier is None or not hasattr(state, "copied_onto"):
+        return copy.deepcopy(state)
+    return state.copied_onto(earlier)
 
 
 def rows_per_update(batch_size, n_samples, n_updates=100):

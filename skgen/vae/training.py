@@ -64,6 +64,22 @@ class TrainingState(NamedTuple):
     n_updates: int
     rng: np.random.Generator
 
+    @torch.no_grad()
+    def copied_onto(self, other):
+        """A copy of this state, in the memory of another one of the same training."""
+        mine, theirs = self._tensors(), other._tensors()
+        if len(mine) != len(theirs):  # the optimiser's first update was in between
+            return copy.deepcopy(self)
+        torch._foreach_copy_(theirs, mine)
+        return other._replace(n_updates=self.n_updates, rng=copy.deepcopy(self.rng))
+
+    def _tensors(self):
+        memories = (self.optimizer.state.get(p, {}) for p in self.model.parameters())
+        tensors = [memory[name] for memory in memories for name in sorted(memory)]
+        for module in (self.model, self.average):
+            tensors += [*module.parameters(), *module.buffers()]
+        return tensors
+
 
 def initial_state(model, rng):
     """State before the first update.

@@ -148,3 +148,25 @@ def test_without_a_compiler_training_goes_on(X, monkeypatch):
         state = train(new_state(), X, settings=SETTINGS._replace(compile=True))
     assert len(told) == 1
     assert torch.equal(vector(state.model), vector(expected.model))
+
+
+def test_a_state_copied_onto_an_earlier_one(X):
+    """As copy.deepcopy would copy it, in the memory of the other, and apart from it."""
+    state = train(new_state(), X)
+    earlier = copy.deepcopy(state)
+    state = train(state, X)
+    expected, copied = copy.deepcopy(state), state.copied_onto(earlier)
+    assert copied.model is earlier.model
+    train(state, X)
+    for _ in range(2):
+        assert copied.n_updates == expected.n_updates
+        for mine, theirs in zip(copied._tensors(), expected._tensors(), strict=True):
+            assert torch.equal(mine, theirs)
+        copied, expected = train(copied, X), train(expected, X)
+
+
+def test_a_state_copied_onto_one_without_updates(X):
+    start = new_state()
+    state = train(copy.deepcopy(start), X)
+    copied = state.copied_onto(start)
+    assert len(copied.optimizer.state) == len(state.optimizer.state) > 0
