@@ -3,6 +3,7 @@
 import copy
 from contextlib import contextmanager
 from functools import partial
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -464,8 +465,8 @@ class GenerativeEstimator(
 
 def _shown(value):
     """A parameter as text, the same for equal numbers and sequences of any type."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return repr(float(value))
     if isinstance(value, (list, tuple, np.ndarray)):
         return str([_shown(item) for item in value])
     return repr(value)

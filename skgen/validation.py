@@ -458,7 +458,10 @@ def _is_number(text):
 
 
 def _warn_outside_unit_interval(X, threshold):
-    low, high = X.min(), X.max()
+    if sparse.issparse(X):
+        low, high = X.min(), X.max()
+    else:  # what is missing is passed over
+        low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
     # a threshold outside [0, 1) was chosen in the units of X
     if 0 <= threshold < 1 and (low < 0 or high > 1):
         warnings.warn(

@@ -228,6 +228,11 @@ def test_equal_parameters_of_other_types_go_on(path):
         loaded.set_params(hidden_layer_sizes=(4, 4)).partial_fit(WINE)
 
 
+def test_a_whole_number_is_as_good_as_a_real_one():
+    vae = VariationalAutoencoder(2, noise_variance=1, **SMALL).fit(WINE)
+    vae.set_params(noise_variance=1.0).partial_fit(WINE)
+
+
 def test_output_of_transform(path):
     rbm = BinaryRBM(2, max_iter=1, random_state=0).set_output(transform="pandas")
     rbm.fit(BINARY).save(path)

@@ -239,7 +239,7 @@ def conditional(model, X, H, n_steps, generator):
     (tensor([0., 1.]), torch.Size([1, 3]), torch.Size([1, 3]))
     """
     likelihood, observed = model.likelihood, ~torch.isnan(X)
-    X = torch.where(observed, X, torch.zeros_like(X))
+    X = torch.where(observed, X, model.center)
     H = likely_latents(model, X, observed, H, generator)
     likely = torch.where(observed, X, likelihood.mean(model.decode(H)))
     scale = torch.exp(model.posterior(likely)[1]).clamp(*_SCALES)

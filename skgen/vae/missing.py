@@ -71,7 +71,8 @@ def for_rows(model, X):
     True
     """
     is_tensor = isinstance(X, torch.Tensor)
-    missing = bool(X.isnan().any()) if is_tensor else holds_missing(X)
+    # a sum needs no mask of the size of X
+    missing = bool(X.sum().isnan()) if is_tensor else holds_missing(X)
     return OfObserved(model) if missing else model
 
 
@@ -110,7 +111,8 @@ class OfObserved(nn.Module):
     def log_prob(self, outputs, X):
         """log p(x_obs | h), nats."""
         observed = ~torch.isnan(X)
-        X = torch.where(observed, X, torch.zeros_like(X))
+        # a value that is no outlier: what overflows has no gradient, masked or not
+        X = torch.where(observed, X, self.model.center)
         return observed_log_prob(self.model.likelihood, outputs, X, observed)
 
     surrogate = log_prob

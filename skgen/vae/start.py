@@ -151,14 +151,16 @@ def rows_and_moments(X, rng):
     if len(rows) > _MOST_ROWS:
         rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
     rows = rows_as_float(X, rows, np.float64)
-    missing = np.isnan(rows)
-    if missing.all(axis=0).any():
-        raise ValueError(
-            f"X has no observed value in column {int(missing.all(axis=0).argmax())}: "
-            f"drop it, nothing can be learned of it."
-        )
+    for column in np.flatnonzero(np.isnan(rows).all(axis=0)):
+        seen = X[~np.isnan(X[:, column]), column][: len(rows)]
+        if seen.size == 0:
+            raise ValueError(
+                f"X has no observed value in column {column} of the {X.shape[0]} rows "
+                f"that are trained on: drop it, or hold out fewer rows."
+            )
+        rows[: seen.size, column] = seen  # in rows of others, which moments do not see
     mean, std = moments(rows)
-    return np.where(missing, mean.numpy(), rows), mean, std
+    return np.where(np.isnan(rows), mean.numpy(), rows), mean, std
 
 
 def moments(X):

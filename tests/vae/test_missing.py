@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_digits
+from sklearn.exceptions import DataConversionWarning
 
 import skgen
 from skgen import VariationalAutoencoder
@@ -139,6 +140,30 @@ def test_one_hot_columns_are_missing_together():
     X[7, 1] = np.nan
     with pytest.raises(ValueError, match="missing together or not at all, got row 7"):
         vae.fit(X)
+
+
+def test_a_column_that_is_seldom_observed():
+    """By none of the 5,000 rows that training starts from."""
+    X = np.random.default_rng(0).normal(size=(6000, 3))
+    X[:, 2], X[:2, 2] = np.nan, [7, 9]
+    vae = VariationalAutoencoder(1, **SMALL | {"max_iter": 1}, early_stopping=False)
+    for seed in range(3):
+        vae.set_params(random_state=seed).fit(X)
+        assert np.all(np.isfinite(vae.score_samples(X[:5])))
+
+
+def test_a_gap_does_not_hide_that_data_are_not_scaled():
+    X = np.where(WHOLE[:50] > 0, 255.0, 0.0)
+    X[0, 0] = np.nan
+    with pytest.warns(DataConversionWarning, match="values from 0.0 to 255.0"):
+        VariationalAutoencoder(1, likelihood="bernoulli", **SMALL).fit(X)
+
+
+def test_large_values_have_gradients():
+    X = 1e20 + 1e18 * WHOLE[:200]
+    X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
+    vae = VariationalAutoencoder(2, **SMALL).fit(X)
+    assert np.all(np.isfinite(vae.score_samples(X)))
 
 
 def test_what_is_refused():
