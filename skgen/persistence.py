@@ -73,7 +73,7 @@ def save(estimator, path):
     if unfinished is not None and unfinished.progress.kept is not None:
         arrays |= estimator._state_to_arrays(unfinished.progress.kept, "kept")
     for field in estimator.history_.dtype.names:
-        arrays[f"history.{field}"] = np.ascontiguousarray(estimator.history_[field])
+        arrays[f"history.{field}"] = estimator.history_[field]
     arrays = {name: np.require(array, None, "C") for name, array in arrays.items()}
     document["sha256"] = _digest(document, arrays)
     _write(Path(path), as_safetensors(arrays, {"skgen": json.dumps(document)}))
