@@ -1,1 +1,1 @@
-"""Benchmarks: ``python -m benchmarks NAME`` prints a table and keeps it as JSON."""
+"""Benchmarks: ``python -m benchmarks NAME`` prints a table and writes it as JSON."""

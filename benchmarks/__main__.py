@@ -19,10 +19,13 @@ MODULES = {
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("name", choices=sorted(MODULES))
 parser.add_argument(
-    "--data", help="an .npz file with X_train and X_test; scikit-learn's digits if none"
+    "--data",
+    help="an .npz file with X_train and X_test; default: scikit-learn's digits",
 )
-parser.add_argument("--quick", action="store_true", help="a small run, to see it work")
-parser.add_argument("--device", default="cpu", help="of vae-speed; cpu if none")
+parser.add_argument(
+    "--quick", action="store_true", help="a small run, to see that it works"
+)
+parser.add_argument("--device", default="cpu", help="only for vae-speed; default: cpu")
 arguments = parser.parse_args()
 
 module = importlib.import_module(MODULES[arguments.name])

@@ -1,4 +1,4 @@
-"""Data, timing and tables that the benchmarks share."""
+"""Data, timing and tables for all benchmarks."""
 
 import json
 import pathlib
@@ -18,16 +18,16 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 
 
 def binary_data(path, seed=1):
-    """Name, X_train, X_test as 0/1; grey levels are binarised by one seeded draw."""
+    """Name, X_train and X_test, 0/1: one seeded draw from the grey levels."""
     name, X_train, X_test = _loaded(path)
     rng = np.random.default_rng(seed)
     return name, *(_drawn(X, rng) for X in (X_train, X_test))
 
 
 def image_rows(path):
-    """Name and 60,000 rows of 784 features, 0/1: random ones if there is no file.
+    """Name and 60,000 rows of 784 features, 0/1, for timing.
 
-    For timing, which does not depend on the values.
+    Without a file the rows are random: the time does not depend on the values.
     """
     if path is None:
         X = np.random.default_rng(0).random((60_000, 784)) < 0.13
@@ -59,17 +59,17 @@ def _drawn(X, rng):
 
 
 def _top(X):
-    """The value that stands for probability 1."""
+    """The grey level that means probability 1."""
     return 255 if X.dtype == np.uint8 and X.max() > 1 else 1
 
 
 def interleaved_seconds(functions, n_rounds):
-    """Seconds of each function, all called once in every round: (n_rounds, n)."""
+    """Seconds of each function, shape (n_rounds, n): a round calls each once."""
     return np.array([[_seconds(f) for f in functions] for _ in range(n_rounds)])
 
 
 def compared(what, functions, n_rounds):
-    """Median seconds, and the median over rounds of the ratio of ours to the others."""
+    """Rows of a table: median seconds, median ratio of ours, the first, to each."""
     seconds = interleaved_seconds(functions.values(), n_rounds)
     ratios = np.median(seconds[:, :1] / seconds, axis=0)
     return [
@@ -90,7 +90,7 @@ def _seconds(function):
 
 
 def write_table(arguments, rows):
-    """Print the rows, a list of dicts, and write them with what they ran on."""
+    """Print the rows (dicts) and write them with the versions and the processor."""
     print(pd.DataFrame(rows).to_string(index=False))
     RESULTS.mkdir(exist_ok=True)
     data = f"-{pathlib.Path(arguments.data).stem}" if arguments.data else ""

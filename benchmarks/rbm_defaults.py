@@ -1,7 +1,7 @@
-"""What the defaults of BinaryRBM were chosen by: the effect of changing each.
+"""The effect of changing a default of BinaryRBM: the defaults were chosen by this.
 
-Digits and breast cancer come with scikit-learn; ``--data`` adds another set. A row is
-the mean test log-likelihood over seeds; the first is that of the defaults.
+The data are scikit-learn's digits and breast cancer; ``--data`` adds another set. Each
+row gives the mean test log-likelihood over seeds, the first row for the defaults.
 """
 
 import time
@@ -32,7 +32,7 @@ CHANGES = [
 
 
 def breast_cancer():
-    """569 rows of 30 measurements, each as five indicators of its quantile."""
+    """569 rows of 30 measurements: five indicators per measurement, one a quintile."""
     X = load_breast_cancer().data
     bins = KBinsDiscretizer(5, quantile_method="averaged_inverted_cdf")
     X = bins.fit_transform(X).astype(np.uint8)

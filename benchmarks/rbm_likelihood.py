@@ -1,12 +1,12 @@
-"""Test log-likelihood of RBMs, and how soon it is reached.
+"""Test log-likelihood of RBMs, and the time to reach it.
 
-Training rows are drawn anew from the grey levels every epoch, test rows are one fixed
-seeded draw. log Z is exact for 25 hidden units, else estimated by AIS from both sides:
-the truth lies between an optimistic and a pessimistic log-likelihood, give or take
-their standard errors. Ours has reached a level when the learning curve of ``fit`` less
-two standard errors of log Z has. scikit-learn's BernoulliRBM sees rows drawn in the
-same way, in float32, 100 at a time as ours; its log Z comes from 1,000-temperature AIS,
-outside of the time that is counted.
+Every epoch draws its training rows anew from the grey levels; the test rows are one
+fixed seeded draw. log Z is exact for 25 hidden units. For more units AIS and reverse
+AIS estimate it: one log-likelihood is optimistic, the other pessimistic, and the truth
+lies between them up to their standard errors. Ours reaches a level when the learning
+curve of ``fit``, less two standard errors of log Z, is there. scikit-learn's
+BernoulliRBM gets rows drawn in the same way, in float32 and batches of 100 like ours.
+Its log Z comes from AIS with 1,000 temperatures, which is not counted in its time.
 """
 
 import time
@@ -16,8 +16,8 @@ from sklearn.neural_network import BernoulliRBM
 
 from benchmarks.common import binary_data, grey_data
 from skgen import BinaryRBM
+from skgen.rbm.annealing import annealed_log_partition, flattened_base
 from skgen.rbm.energy import RBMParameters, free_energy
-from skgen.rbm.partition import annealed_log_partition, flattened_base
 
 LEVELS = (-120.0, -100.0, -90.0, -86.0)
 OURS = {
@@ -78,7 +78,7 @@ def ours(name, n_components, parameters, X_train, X_test, quick):
 
 
 def bernoulli_rbm(name, learning_rate, X_train, X_test, seconds):
-    """Its log-likelihood whenever the time spent has grown by a fifth."""
+    """A row for BernoulliRBM, scored whenever its time has grown by a fifth."""
     rng = np.random.default_rng(0)
     rbm = BernoulliRBM(500, learning_rate=learning_rate, batch_size=100, n_iter=1)
     rbm.set_params(random_state=0).fit(X_train[:100])  # float32, unlike partial_fit
@@ -109,7 +109,7 @@ def bernoulli_rbm(name, learning_rate, X_train, X_test, seconds):
 
 
 def reached(curve):
-    """Seconds to each level; None where it was not reached."""
+    """Seconds to each level, None if the curve does not reach it."""
     return {
         f"s to {level:.0f}": next(
             (round(float(seconds), 1) for seconds, nats in curve if nats >= level), None

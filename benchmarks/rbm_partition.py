@@ -1,22 +1,22 @@
 """Rolling AIS and AIS against enumeration, on models with large weights.
 
-Models of 12 to 16 hidden units, trained until a weight is 3 or more; the error of each
-estimate stands beside its own standard error and effective sample size (of about 29
-particles for rolling, of 2,000 for ais). Below 10 for rolling, or 100 for ais, the
-effective sample size says that the standard error is not to be trusted.
+The models have 12 to 16 hidden units and are trained until a weight is 3 or more. The
+table shows the error of each estimate, its own standard error and its effective sample
+size (of about 29 particles for rolling AIS, of 2,000 for AIS). Do not trust a standard
+error whose effective sample size is below 10 for rolling AIS, or below 100 for AIS.
 """
 
 import numpy as np
 
 from benchmarks.common import binary_data
 from skgen import BinaryRBM
-from skgen.rbm import partition
+from skgen.rbm import annealing
 
 LARGEST_WEIGHT = 3
 
 
 def trained(X, n_components, seed):
-    """A model with a weight of at least 3, from as few epochs as it takes, doubled."""
+    """A model with a weight of at least 3: the epochs double until there is one."""
     for max_iter in (5, 10, 20, 40, 80):
         rbm = BinaryRBM(
             n_components,
@@ -39,7 +39,7 @@ def run(path, quick):
             ais = rbm.estimate_log_partition(
                 "ais", n_chains=200 if quick else 2000, random_state=seed
             )
-            rolling = partition.summarize(
+            rolling = annealing.summarize(
                 rbm._particles, rbm._state.base_bias, "rolling"
             )
             largest = float(np.abs(rbm.components_).max())

@@ -1,11 +1,12 @@
 """Time of BinaryRBM against its five matrix products, BernoulliRBM and rbms.
 
-784 x 500, in one interleaved run: an epoch of persistent contrastive divergence with
-the same batches and as many chains, ``transform``, ``score_samples`` and Gibbs
-sampling. The products are those of an update and nothing else, into memory that is
-there. Our epoch is ``train_epoch``, with rolling AIS and without. rbms
-(https://github.com/DsysDML/rbms) trains as its own loop does, without its files. Then
-how the time of ``fit`` and its memory grow. What is not installed is left out.
+All run interleaved in one process, with 784 x 500 units: an epoch of persistent
+contrastive divergence with equal batches and numbers of chains, ``transform``,
+``score_samples`` and Gibbs sampling. "The five products" are the matrix products of an
+update alone, into allocated memory. Our epoch is ``Trainer.epoch``, with and without
+rolling AIS. rbms (https://github.com/DsysDML/rbms) trains by its own loop, without
+writing files. A last table shows how the time and the memory of ``fit`` grow. Peers
+that are not installed are left out.
 """
 
 import importlib.util
@@ -19,7 +20,7 @@ from sklearn.neural_network import BernoulliRBM
 
 from benchmarks.common import compared, image_rows
 from skgen import BinaryRBM
-from skgen.rbm.training import Settings, initial_state, train_epoch
+from skgen.rbm.training import Settings, Trainer, initial_state
 
 N_HIDDEN = 500
 
@@ -39,19 +40,12 @@ def run(path, quick):
 
 
 def epochs(X, batch_size):
-    """Functions that each train for an epoch, or do its matrix products."""
+    """Functions of one epoch each: of training, or of its matrix products."""
     settings = Settings(batch_size, 0.0, 1e-4, 1, "pcd", True, 0.999)
-    n_updates = len(X) // batch_size
-    rates = np.full(n_updates, 0.05)
-    marginals = (X.sum(axis=0) + 1) / (len(X) + 2)
-    with_belt, without = (
-        initial_state(marginals, N_HIDDEN, batch_size, belt, np.random.default_rng(0))
-        for belt in (True, False)
-    )
     functions = {
-        "ours with rolling AIS": our_epoch(with_belt, X, settings, rates),
-        "ours without": our_epoch(without, X, settings, rates),
-        "the five products": products(X.shape[1], batch_size, n_updates),
+        "ours with rolling AIS": our_epoch(X, settings, with_rolling=True),
+        "ours without": our_epoch(X, settings, with_rolling=False),
+        "the five products": products(X.shape[1], batch_size, len(X) // batch_size),
     }
     for dtype in ("float32", "float64"):
         functions[f"BernoulliRBM {dtype}"] = bernoulli_rbm(X.astype(dtype), batch_size)
@@ -60,10 +54,15 @@ def epochs(X, batch_size):
     return functions
 
 
-def our_epoch(state, X, settings, rates):
+def our_epoch(X, settings, with_rolling):
+    trainer = Trainer(X, settings)
+    rates = np.full(trainer.n_updates, 0.05)
+    marginals, rng = (X.sum(axis=0) + 1) / (len(X) + 2), np.random.default_rng(0)
+    state = initial_state(marginals, N_HIDDEN, settings.batch_size, with_rolling, rng)
+
     def epoch():
         nonlocal state
-        state = train_epoch(state, X, settings, rates)
+        state = trainer.epoch(state, rates)
 
     return epoch
 
@@ -91,7 +90,7 @@ def bernoulli_rbm(X, batch_size):
 
 
 def rbms_epoch(X, batch_size):
-    """The loop of rbms.training.pcd.train, without its files."""
+    """The loop of rbms.training.pcd.train, which also writes files."""
     import torch
     from rbms.bernoulli_bernoulli.classes import BBRBM
     from rbms.bernoulli_bernoulli.implement import _init_parameters
@@ -119,7 +118,7 @@ def rbms_epoch(X, batch_size):
 
 
 def after_fit(X):
-    """Functions of fitted models, by what they do."""
+    """Functions that call fitted models, by method."""
     X32, X64 = X.astype(np.float32), X.astype(np.float64)
     ours, theirs = (
         [
@@ -155,7 +154,7 @@ def after_fit(X):
 
 
 def growth(quick):
-    """Seconds of an epoch of fit and peak memory as each size doubles, one by one."""
+    """Seconds per epoch of fit and its peak memory, while one size at a time grows."""
     start = (3_750, 98, 125) if quick else (15_000, 392, 250)
     sizes = [start]
     for position in range(3):
@@ -168,7 +167,7 @@ def growth(quick):
     context = multiprocessing.get_context("spawn")
     rows = []
     for size in sizes:
-        with context.Pool(1) as pool:  # a new process: its peak is that of this fit
+        with context.Pool(1) as pool:  # its peak of memory belongs to this fit alone
             seconds, megabytes = pool.apply(fitted, size)
         what = "fit, {:,} rows x {} features, {} hidden".format(*size)
         row = {"what": what, "who": "ours", "seconds": seconds}
@@ -177,11 +176,11 @@ def growth(quick):
 
 
 def fitted(n_rows, n_features, n_hidden):
-    """Seconds an epoch and megabytes above those before, of two epochs of fit."""
-    rng = np.random.default_rng(0)  # never more than X, lest it hide the peak of fit
+    """Seconds per epoch of a fit of two epochs, and megabytes it needs beyond X."""
+    rng = np.random.default_rng(0)  # a temporary array would hide the peak of fit
     X = rng.integers(0, 5, (n_rows, n_features), dtype=np.uint8)
     np.equal(X, 0, out=X)
-    BinaryRBM(2, max_iter=1).fit(X[:100])  # libraries have loaded what they need
+    BinaryRBM(2, max_iter=1).fit(X[:100])  # loads the libraries
     before = memory("VmRSS")
     started = time.perf_counter()
     rbm = BinaryRBM(n_hidden, max_iter=2, partition_method="rolling", random_state=0)
@@ -191,7 +190,7 @@ def fitted(n_rows, n_features, n_hidden):
 
 
 def memory(name):
-    """Megabytes that Linux reports of this process, nan elsewhere."""
+    """Megabytes that Linux reports for this process; NaN on other systems."""
     status = pathlib.Path("/proc/self/status")
     found = status.exists() and re.search(rf"{name}:\s*(\d+) kB", status.read_text())
     return int(found[1]) / 1024 if found else float("nan")

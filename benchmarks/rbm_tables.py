@@ -1,10 +1,10 @@
-"""Test log-likelihood on a binary table that comes in three parts.
+"""Test log-likelihood of BinaryRBM on a binary table in three parts.
 
-A small grid, every model trained with early stopping on X_valid. log Z is that of
-``fit``; beside it AIS from 1,000 particles, and reverse AIS. A mode of the model that
-holds no data may be met by some of the particles only: then AIS tells of it in few of
-its weights, and the others not at all. So the model is chosen by the least of the three
-likelihoods of X_valid, and that one is to be quoted.
+Every model of a small grid is trained with early stopping on X_valid. log Z has three
+estimates: by ``fit``, by AIS from 1,000 particles, and by reverse AIS. A mode of the
+model without data may be found by a few of the AIS particles only, and by no other
+estimate. So the model is chosen by the lowest of its three likelihoods of X_valid, and
+the lowest is the one to quote.
 """
 
 import time

@@ -1,12 +1,12 @@
 """Test log-likelihoods of VAEs whose training rows are binarised anew every epoch.
 
-Grey levels in [0, 1] train with ``binarize="sample"``, first by the ELBO, then, through
-``warm_start``, by the importance-weighted bound; 1,000 test rows, binarised by one
-fixed seeded draw, are scored by 5,000 importance samples. Seconds are those of ``fit``
-so far; the learning curve, the bound's ELBO on training rows, follows.
+The models train on grey levels in [0, 1] with ``binarize="sample"``: first on the ELBO,
+then, by ``warm_start``, on the importance-weighted bound. The score is that of 1,000
+test rows, one fixed seeded draw, by 5,000 importance samples. Seconds are the time of
+``fit`` so far. The last rows are the learning curve: the ELBO of training rows.
 
-Two models: 784-200-200-50, as in the literature, and one with wider layers and a
-mixture of Gaussians as its prior.
+There are two models: 784-200-200-50, as in the literature, and one with wider layers
+and a mixture of Gaussians as its prior.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def run(path, quick):
 
 
 def fitted(model, X_train, X_test, quick):
-    """Rows of the table: after each stage of training, then the learning curve."""
+    """Rows of the table: one after each stage of training, then the learning curve."""
     vae = VariationalAutoencoder(
         **model,
         likelihood="bernoulli",

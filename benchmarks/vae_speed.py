@@ -1,15 +1,20 @@
 """Time of the VAE against the bare step, DataLoader loops and pythae.
 
-784-200-200-50, tanh, Bernoulli, in one interleaved run: an epoch of ours on uint8 rows,
-shuffled, as in ``fit``, and compiled; of the bare step with fused Adam on batches that
-are there already, without shuffling or averaging (the floor); of the usual loop, which
-is that of PyTorch's own VAE example
-(https://github.com/pytorch/examples/blob/main/vae/main.py: DataLoader, default Adam,
-sigmoid and cross-entropy of probabilities, the loss read each step); of that loop with
-the floor's step (the leaner loop); and of pythae
-(https://github.com/clementchadebec/benchmark_VAE), its trainer without callbacks. Then
-the importance-sampled likelihood, ours and pythae's get_nll, and how the time grows.
-What is not installed is left out.
+All run interleaved in one process, with the network 784-200-200-50, tanh, Bernoulli.
+An epoch is timed for
+
+- ours: uint8 rows, shuffled, as in ``fit``; and the same compiled;
+- the floor: the bare step with fused Adam on prepared batches, without shuffling or
+  averaging;
+- the loop of PyTorch's VAE example (DataLoader, default Adam, sigmoid and cross-entropy
+  of probabilities, the loss read at each step),
+  https://github.com/pytorch/examples/blob/main/vae/main.py;
+- the leaner loop: the same loop with the floor's step;
+- pythae (https://github.com/clementchadebec/benchmark_VAE): its trainer without
+  callbacks.
+
+Then come the importance-sampled likelihood, ours and pythae's get_nll, and how the time
+grows. Peers that are not installed are left out.
 """
 
 import importlib.util
@@ -24,7 +29,7 @@ from benchmarks.common import compared, image_rows, interleaved_seconds
 from skgen import VariationalAutoencoder
 from skgen.vae.likelihoods import Bernoulli
 from skgen.vae.networks import Autoencoder, mlp
-from skgen.vae.training import Settings, initial_state, objective_of, train_epoch
+from skgen.vae.training import Settings, Trainer, initial_state
 
 N_SCORE_SAMPLES = 100
 
@@ -74,7 +79,7 @@ def run(path, quick, device="cpu"):
 
 
 def epochs(X, batch_size, device):
-    """Functions that each train for an epoch."""
+    """Functions that train for one epoch each."""
     data = torch.from_numpy(X).to(device)
     floats = data.float()
     batches = [batch.clone() for batch in floats.split(batch_size)]
@@ -104,7 +109,7 @@ def epochs(X, batch_size, device):
 
 
 def finished(function, device):
-    """The function, which returns when the device has done its work."""
+    """The function, made to wait until the device has finished its work."""
 
     def call():
         function()
@@ -118,22 +123,21 @@ def our_epoch(data, batch_size, device, width=200, n_draws=1, compile=False):
     settings = Settings(
         batch_size, "elbo", n_draws, 0.0, 0.999, "float32", compile=compile
     )
-    n_updates = -(-len(data) // batch_size)
-    rates, weights = np.full(n_updates, 1e-3), np.ones(n_updates)
+    trainer = Trainer(data, settings)
+    rates, kl_weights = np.full(trainer.n_updates, 1e-3), np.ones(trainer.n_updates)
     model = network(data.shape[1], width).to(device)
     state = initial_state(model, np.random.default_rng(0))
-    objective = objective_of(model, settings)
 
     def epoch():
         nonlocal state
-        state = train_epoch(state, data, settings, rates, weights, objective=objective)
+        state = trainer.epoch(state, rates, kl_weights)
 
     epoch()  # compiles
     return epoch
 
 
 def pythae_model(n_features, device):
-    """The same network as a model of pythae's."""
+    """The same network as a pythae model."""
     from pythae.models import VAE, VAEConfig
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
@@ -185,7 +189,7 @@ def pythae_epoch(X, batch_size, device):
 
 
 def likelihoods(X, device):
-    """Functions that estimate log p(x) of the same rows by as many samples."""
+    """Functions that estimate log p(x) of the same rows, with equal sample counts."""
     vae = VariationalAutoencoder(
         50,
         hidden_layer_sizes=(200, 200),
@@ -213,11 +217,11 @@ def likelihoods(X, device):
 
 
 def work(what, rows, X, batch_size):
-    """Rate at which our epoch does the operations and moves the bytes that it must.
+    """Arithmetic and memory traffic per second of our epoch, by the least it must do.
 
-    Multiplications and additions of the products, forward and twice backward; bytes of
-    the rows and, for each update, of reading the weights three times and of Adam's
-    reading four and writing three arrays of their size.
+    The operations are the multiplications and additions of the matrix products, one
+    pass forward and two backward. The bytes are the rows and, for each update, three
+    reads of the weights and Adam's four reads and three writes of arrays of that size.
     """
     (seconds,) = (
         row["seconds"] for row in rows if row["what"] == what and row["who"] == "ours"
@@ -238,7 +242,7 @@ def work(what, rows, X, batch_size):
 
 
 def growth(X, device):
-    """Seconds of an epoch as each size doubles, one by one; medians of five."""
+    """Seconds of an epoch (medians of five) while one size at a time doubles."""
     sizes = {"rows": len(X), "width": 200, "draws": 1}
     rows = []
     for what in sizes:

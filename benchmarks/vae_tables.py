@@ -1,11 +1,10 @@
-"""Test log-likelihood of the VAE on tables.
+"""Test log-likelihood of the VAE on tables, log p(x) by 1,000 importance samples.
 
-With --data a binary table that comes in three parts, each model of a small grid trained
-with early stopping on X_valid, the best of them on X_valid being chosen; log p(x) by
-1,000 importance samples. Without: continuous data sets of scikit-learn, standardised,
-five folds, the model chosen by the rows that ``fit`` itself holds out, beside
-GaussianMixture and PCA at their best numbers of components on the test folds, which
-favours them.
+With ``--data``, a binary table in three parts: every model of a small grid is trained
+with early stopping on X_valid, and the best on X_valid is chosen. Without, continuous
+data sets of scikit-learn, standardised, in five folds: the model is chosen on the rows
+that ``fit`` itself holds out. GaussianMixture and PCA get the number of components that
+is best on the test folds, which favours them.
 """
 
 import time
@@ -30,7 +29,7 @@ def run(path, quick):
 
 
 def fitted(parameters, X, X_val=None):
-    """A model, what it took, and the ELBO of held-out rows it was stopped by."""
+    """The model, its seconds, and its best ELBO of held-out rows."""
     vae = VariationalAutoencoder(random_state=0, **parameters)
     start = time.perf_counter()
     vae.fit(X, X_val=X_val)

@@ -1,23 +1,23 @@
 """
 ===================================
-Anomalies: rows of small density
+Anomalies: rows with low density
 ===================================
 
-A density learned from normal rows alone finds the others: ``-score_samples`` is an
-anomaly score. Here the normal rows are benign tumours, thirty measurements each, and
-what is to be found are the malignant ones. A variational autoencoder is held against
-the detectors and densities of scikit-learn (``plot_anomaly_detection.png``).
+A density learned from normal rows alone finds the anomalies: ``-score_samples`` is an
+anomaly score. Here the normal rows are benign tumours with thirty measurements each,
+and the anomalies are malignant tumours. The example compares a variational autoencoder
+with the detectors and densities of scikit-learn (``plot_anomaly_detection.png``).
 """
 
 # %%
 # The models
 # ----------
-# Every model stands behind a ``StandardScaler``. A pipeline's ``score_samples`` is the
-# density of the scaled measurements; that of the measurements themselves is smaller by
-# a constant, the sum of log(scale), so the order of the rows is the same.
+# Every model follows a ``StandardScaler``. A pipeline's ``score_samples`` is the log
+# density of the scaled measurements. The log density of the measurements themselves is
+# smaller by a constant, the sum of log(scale), so the order of the rows is the same.
 #
-# ``noise_variance="heteroscedastic"``, noise that depends on the latents, is what suits
-# the likelihood of a table.
+# ``noise_variance="heteroscedastic"`` lets the noise depend on the latents. On tables
+# this gives the better likelihood.
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +60,9 @@ detectors = {
 # %%
 # Five splits
 # -----------
-# Three fifths of the benign tumours are learned from; the others and all malignant ones
-# are ranked. What no label is needed for, the mean log-density of the held-out benign
-# tumours, is shown beside it.
+# The models learn from three fifths of the benign tumours. They rank the other benign
+# tumours and all malignant ones. The table also shows the mean log-density of the
+# held-out benign tumours, which needs no label.
 X, y = load_breast_cancer(return_X_y=True)
 benign, malignant = X[y == 1], X[y == 0]
 
@@ -103,10 +103,10 @@ print(
 )
 
 # %%
-# Two things are to be learned. Malignant tumours lie outside of the benign ones in
-# almost every direction, which a single Gaussian sees as well as any network. And the
-# model with the better density is not the better detector: the density is judged by the
-# benign rows alone.
+# The table teaches two things. Malignant tumours differ from benign ones in almost
+# every direction, and a single Gaussian sees this as well as any network does. And the
+# model with the better density is not the better detector, because the density is
+# judged on benign rows alone.
 figure = Figure(figsize=(7, 4), layout="constrained")
 axes = figure.subplots()
 order = sorted(results, key=lambda name: results[name][:, 0].mean())

@@ -3,17 +3,17 @@
 The number of hidden units, by held-out likelihood
 ===================================================
 
-How many hidden units does an RBM need? ``GridSearchCV`` answers it as for any density:
-``score`` is the mean log-likelihood, so that no `scoring` is given. On a small
-collection, 200 digits, the picture shows from where on more units only learn the
-training digits by heart (``plot_choose_n_components.png``).
+How many hidden units does an RBM need? ``GridSearchCV`` answers this as for any
+density: ``score`` is the mean log-likelihood, so `scoring` need not be given. On a
+small set of 200 digits the picture shows the size beyond which more units only learn
+the training digits by heart (``plot_choose_n_components.png``).
 """
 
 # %%
 # The search
 # ----------
-# 200 binary digits, four folds, trained for long. Up to 20 hidden units the partition
-# function is enumerated; beyond that it is estimated while the RBM is fitted.
+# There are 200 binary digits and four folds, and training is long. Up to 20 hidden
+# units the partition function is enumerated; for more it is estimated during ``fit``.
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,8 @@ search = GridSearchCV(
 # %%
 # Log-likelihoods
 # ---------------
-# The standard error is that over the folds. They are the same for all sizes, so the
-# difference to the best size is taken fold by fold.
+# The standard error is over the folds. All sizes have the same folds, so the difference
+# to the best size is taken fold by fold.
 results = search.cv_results_
 sizes = np.asarray(results["param_n_components"], dtype=int)
 train, test = (

@@ -3,19 +3,19 @@
 A deep belief network is a Pipeline
 ========================================
 
-Two RBMs, one on the other, learned layer by layer: the first models the digits, the
-second the hidden units of the first. Their pipeline gives features to a classifier and,
-through ``sample_from``, new digits (``plot_deep_belief_network.png``). The likelihood
-of one layer is known, that of two only from below.
+Two stacked RBMs are learned layer by layer: the first models the digits, the second
+models the hidden units of the first. Their pipeline computes features for a classifier,
+and ``sample_from`` draws new digits from it (``plot_deep_belief_network.png``). The
+likelihood of one layer is known; for two layers only a lower bound is.
 """
 
 # %%
 # Layer by layer
 # --------------
 # ``Pipeline.fit`` is greedy layerwise training: it fits the first RBM, transforms the
-# images with it and fits the second to what comes out, probabilities P(h = 1 | x).
-# ``binarize="sample"`` draws binary states from them in every epoch, as it draws binary
-# pixels from the grey levels for the first.
+# images with it, and fits the second RBM to the result, the probabilities P(h = 1 | x).
+# ``binarize="sample"`` draws binary states from these probabilities in every epoch. For
+# the first RBM it draws binary pixels from the grey levels.
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +49,8 @@ first, second = network
 # %%
 # Features for a classifier
 # -------------------------
-# Each layer under the same logistic regression, fitted to 50 labelled images and to all
-# of them.
+# Each layer gives its features to the same logistic regression, which is fitted to 50
+# labelled images and to all of them.
 features = {
     "grey levels": FunctionTransformer(),
     "first layer": FrozenEstimator(first),
@@ -70,11 +70,11 @@ for name, transformer in features.items():
     print(f"{name:13} {np.mean(few):.3f} +- {error:.3f}         {every:.3f}")
 
 # %%
-# The likelihood that is known, and the one that is not
-# -----------------------------------------------------
-# One layer: log P(x) is exact but for the error of log Z. Two layers: the network's
-# P(x) = sum_h P1(x | h) P2(h) is a sum over 2^64 states that no formula does at once.
-# As in a variational autoencoder, with the first layer's P1(h | x) for an encoder,
+# One likelihood is known, the other is bounded
+# ---------------------------------------------
+# For one layer, log P(x) is exact up to the error of log Z. For two layers,
+# P(x) = sum_h P1(x | h) P2(h) is a sum over 2^64 states without a closed form. As in a
+# variational autoencoder, with the first layer's P1(h | x) as the encoder, the bound
 #
 #     log P(x) >= E[log (1/k) sum_i P1(x | h_i) P2(h_i) / P1(h_i | x)],  h_i ~ P1(h | x)
 #
@@ -97,9 +97,9 @@ one_layer = first.score_samples(binary)
 elbo = log_weights.mean(axis=0)
 bound = logsumexp(log_weights, axis=0) - np.log(len(log_weights))
 
-print("\nHeld-out log-likelihood, nats per digit            less that of one layer")
+print("\nHeld-out log-likelihood, nats per digit            gain over one layer")
 for name, values in {
-    "one layer, exact but for log Z  ": one_layer,
+    "one layer, exact up to log Z    ": one_layer,
     "two layers, ELBO             >= ": elbo,
     "two layers, k = 200          >= ": bound,
 }.items():
@@ -107,21 +107,21 @@ for name, values in {
     error = gain.std() / np.sqrt(len(gain))
     print(f"{name} {values.mean():8.2f}          {gain.mean():+.2f} +- {error:.2f}")
 print(
-    f"log Z of the layers, nats: {first.log_partition_:.2f} +- "
+    f"log Z of each layer, nats: {first.log_partition_:.2f} +- "
     f"{first.log_partition_std_:.2f}, {second.log_partition_:.2f} +- "
     f"{second.log_partition_std_:.2f}"
 )
 
 # %%
-# Digits this small leave little for a second layer to do: the first one, fitted by its
-# likelihood, has a P(h) of its own that the second hardly improves on, as far as the
-# bound tells, and the classifier gains nothing from going further up.
+# Digits as small as these leave little for a second layer to do. The first layer has
+# its own P(h), fitted by likelihood. As far as the bound tells, the second layer hardly
+# improves on it, and the classifier gains nothing from the second layer.
 #
 # New digits
 # ----------
-# ``sample_from`` draws states of the first hidden layer from the second RBM and goes
-# back down by P(x = 1 | h). For one layer, the same probabilities given a hidden state
-# that belongs to a sample.
+# ``sample_from`` draws states of the first hidden layer from the second RBM and returns
+# P(x = 1 | h). For one layer the picture shows the same probabilities, given the hidden
+# state of a sample.
 one = first.sample(40, random_state=0)
 H = (rng.random((40, 64)) < first.transform(one)).astype(float)
 panels = {

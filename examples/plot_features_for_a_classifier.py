@@ -3,20 +3,20 @@
 Features for a classifier that sees few labels
 =================================================
 
-Images are plenty, labels are not. An RBM learns features from all training images
-without their labels; a logistic regression on those features sees a few labels only. It
-is held against the same classifier on the grey levels and on principal components
-(``plot_features_for_a_classifier.png``).
+There are many images but few labels. An RBM learns features from all training images
+without their labels; a logistic regression on these features sees only a few labels.
+The example compares it with the same classifier on the grey levels and on principal
+components (``plot_features_for_a_classifier.png``).
 """
 
 # %%
 # The experiment
 # --------------
-# Grey levels in [0, 1] count as probabilities of a black pixel, from which the RBM
-# draws new binary images every epoch. ``FrozenEstimator`` keeps the features as they
-# were learned from all images, while the classifier behind them is fitted again and
-# again. Four times everything is drawn anew: the held-out quarter, the RBM, and for
-# each number of labels three sets of labelled images.
+# Grey levels in [0, 1] are probabilities of a black pixel: the RBM draws new binary
+# images from them in every epoch. ``FrozenEstimator`` keeps the features that were
+# learned from all images while the classifier after them is fitted again. Each of four
+# repetitions has a new held-out quarter, a new RBM, and three new sets of labelled
+# images for each number of labels.
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ features = {
 
 
 def learning_curve(transformer, X_train, X_test, y_train, y_test, seed):
-    """Accuracy on held-out images for each number of labels, mean over three draws."""
+    """Held-out accuracy for each number of labels, the mean over three draws."""
     if "random_state" in transformer.get_params():
         transformer.set_params(random_state=seed)
     frozen = FrozenEstimator(transformer.fit(X_train))
@@ -67,7 +67,7 @@ for seed in range(4):
 # %%
 # Accuracy against the number of labels
 # -------------------------------------
-# The last rows are the differences to the grey levels, repetition by repetition.
+# The last rows are differences from the grey levels, taken within each repetition.
 
 
 def mean_and_error(values):
@@ -84,7 +84,7 @@ print("Accuracy on held-out digits, mean +- standard error over 4 repetitions")
 print(f"{'number of labels':20}", *(f"{size:9}    " for size in sizes))
 for name, curve in curves.items():
     row(name, curve)
-print("\nDifference to the grey levels")
+print("\nDifference from the grey levels")
 for name in list(features)[1:]:
     row(name, np.subtract(curves[name], curves["grey levels"]), sign="+")
 

@@ -3,15 +3,15 @@
 The latent space of digits
 ============================
 
-A variational autoencoder with two latent dimensions puts every handwritten digit at a
-place of a plane, and makes a digit of every place (``plot_latent_space.png``).
+A variational autoencoder with two latent dimensions maps every handwritten digit to a
+point of a plane, and every point to a digit (``plot_latent_space.png``).
 """
 
 # %%
 # Two dimensions
 # --------------
-# A mixture of 100 Gaussians as the prior would fit better; N(0, I) has quantiles, at
-# which the plane can be decoded.
+# A mixture of 100 Gaussians as the prior would fit better. But N(0, I) has quantiles:
+# the picture decodes a grid of them.
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +37,8 @@ vae = VariationalAutoencoder(
 # %%
 # What the plane knows
 # --------------------
-# The classes were not shown to the model. Neighbours in the plane are neighbours in the
-# images as far as two numbers can say it.
+# The model has not seen the classes. Neighbours in the plane have similar images, as
+# far as two numbers can express it.
 neighbours = KNeighborsClassifier(15)
 for name, rows in {"two latents": vae.transform(X_test), "64 pixels": X_test}.items():
     accuracy = cross_val_score(neighbours, rows, y_test, cv=5)
@@ -46,9 +46,7 @@ for name, rows in {"two latents": vae.transform(X_test), "64 pixels": X_test}.it
     print(f"15 nearest neighbours, {name:12} {accuracy.mean():.3f} +- {error:.3f}")
 binary = (X_test > 0.5).astype(float)
 elbo, reconstruction, kl = vae.elbo(binary, return_terms=True)
-print(
-    f"bits that a digit's place tells: {kl.mean() / np.log(2):.1f} of them on average"
-)
+print(f"KL of a digit's posterior to the prior, mean: {kl.mean() / np.log(2):.1f} bits")
 
 # %%
 # The plane, and what it decodes to

@@ -1,17 +1,17 @@
 """
-=======================================
-A log of the epochs that a tracker reads
-=======================================
+=========================================
+A log of the epochs for a tracker to read
+=========================================
 
-scikit-learn's callbacks watch ``fit``. This one writes a line of comma-separated values
-after every epoch, which experiment trackers and spreadsheets read while training is
-still running (``plot_log_epochs.csv``; the picture is ``plot_log_epochs.png``).
+scikit-learn's callbacks follow ``fit``. This one writes a line of comma-separated
+values after every epoch. Experiment trackers and spreadsheets can read the file while
+training still runs (``plot_log_epochs.csv``; the picture is ``plot_log_epochs.png``).
 """
 
 # %%
 # The callback
 # ------------
-# A hook that asks for ``fitted_estimator`` is given the model as it is after the epoch.
+# A hook with an argument ``fitted_estimator`` gets the model after the epoch.
 import csv
 from pathlib import Path
 
@@ -22,11 +22,11 @@ from sklearn.model_selection import train_test_split
 import skgen
 from skgen import BinaryRBM
 from skgen.callbacks import Checkpoint
-from skgen.plotting import LearningCurveDisplay
+from skgen.plotting import TrainingCurveDisplay
 
 
 class EpochLog:
-    """Append the newest record of the learning curve to a file, epoch by epoch."""
+    """Append the newest record of the training curve to a file, epoch by epoch."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -51,11 +51,11 @@ class EpochLog:
 
 
 # %%
-# A model that is watched
-# -----------------------
+# A model with callbacks
+# ----------------------
 X_train, X_val = train_test_split(load_digits().data / 16, random_state=0)
 path = Path(__file__).with_suffix(".csv")
-path.unlink(missing_ok=True)  # of an earlier run; a fit that goes on appends to it
+path.unlink(missing_ok=True)  # from an earlier run: the callback appends to it
 rbm = BinaryRBM(64, max_iter=30, random_state=0).set_callbacks(
     EpochLog(path), Checkpoint(path.with_suffix(".safetensors"), every=10)
 )
@@ -65,11 +65,11 @@ print(*path.read_text().splitlines()[:4], "...", sep="\n")
 # %%
 # The same as a picture
 # ---------------------
-# The checkpoint holds the model, for ``skgen.load``; with ``warm_start=True`` a ``fit``
-# that was cut short goes on from there.
+# ``skgen.load`` reads the model from the checkpoint. After an interrupted ``fit``,
+# ``fit`` with ``warm_start=True`` continues from there.
 figure = Figure(figsize=(6, 3.6), layout="constrained")
-LearningCurveDisplay.from_estimator(
+TrainingCurveDisplay.from_estimator(
     skgen.load(path.with_suffix(".safetensors")), ax=figure.subplots()
 )
 figure.savefig(path.with_suffix(".png"), dpi=120)
-print(f"\nThe learning curve: {path.with_suffix('.png')}")
+print(f"\nThe training curve: {path.with_suffix('.png')}")

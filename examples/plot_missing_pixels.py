@@ -1,17 +1,18 @@
 """
 ===================================================
-Digits: missing pixels filled in
+Digits: filling in missing pixels
 ===================================================
 
 Half of the pixels of held-out digits are missing. A generative model draws them from
-their distribution given the others, or fills in its mean; the mean is compared with
-the mean of each pixel and with the nearest neighbours (``plot_missing_pixels.png``).
+their distribution given the other pixels, or fills in the mean of this distribution.
+The example compares this mean with the mean of each pixel over the training digits and
+with nearest neighbours (``plot_missing_pixels.png``).
 """
 
 # %%
 # The models
 # ----------
-# All methods see black and white digits, and complete ones in training.
+# All methods see black and white digits, in training without missing pixels.
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ for name, rows in filled.items():
 # %%
 # Draws given the observed pixels
 # -------------------------------
-# Several draws of the lower half show what the model holds for possible.
+# Several draws of the lower half show what the model considers possible.
 n_digits, n_draws = 6, 4
 digits = X_test[:n_digits]
 covered = digits.copy()

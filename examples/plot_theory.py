@@ -3,18 +3,18 @@
 The theory, computed twice
 ============================
 
-Every formula behind the two models, on models small enough to be known exactly: on the
-left what the library says, on the right brute force (sums over all states in plain
-NumPy) or a closed form. The picture shows what the ways of training an RBM do to the
-exact likelihood (``plot_theory.png``).
+This example checks every formula behind the two models, on models so small that exact
+values can be computed. The left column is computed by the library, the right column by
+brute force (sums over all states in plain NumPy) or by a closed form. The picture shows
+how four ways of training an RBM change the exact likelihood (``plot_theory.png``).
 """
 
 # %%
 # A restricted Boltzmann machine with 6 visible and 4 hidden units
 # ----------------------------------------------------------------
-# Fitted to rows that are far from independent; then all 64 x 16 configurations are
-# listed, with f(x, h) = exp(a.x + b.h + x'Wh). The tables show the value of the last
-# configuration, all ones, and the largest difference over all of them.
+# The features of the training rows are far from independent. After the fit, all 64 x 16
+# configurations are listed, with f(x, h) = exp(a.x + b.h + x'Wh). The tables show the
+# value of the last configuration, all ones, and the largest difference over all.
 import itertools
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def heading(title, columns=("library", "brute force", "largest diff.")):
 
 
 def compare(formula, library, other):
-    """One row: the last value from either side, the largest difference of all."""
+    """Print the last value of both sides and the largest difference over all."""
     library, other = np.broadcast_arrays(library, other)
     difference = np.abs(library - other).max()
     last = library.flat[-1], other.flat[-1]
@@ -61,7 +61,7 @@ def compare(formula, library, other):
 
 
 # %%
-# The joint distribution, the partition function and both marginals, in nats.
+# The joint distribution, the partition function and both marginal distributions, nats.
 pairs_x, pairs_h = np.repeat(all_x, 16, axis=0), np.tile(all_h, (64, 1))
 heading("RBM, log-probabilities in nats")
 compare("E(x, h)", rbm.energy(pairs_x, pairs_h), -np.log(f).ravel())
@@ -73,7 +73,8 @@ compare("log P(h)", rbm.score_hidden_samples(all_h), np.log(P_h))
 compare("sum_x P(x)", np.exp(rbm.score_samples(all_x)).sum(), 1)
 
 # %%
-# Both conditionals, unit by unit and whole, and Bayes' theorem, which joins them.
+# Both conditionals, for single units and whole layers, and Bayes' theorem, which
+# connects them.
 parameters = RBMParameters(W, a, b)
 log_h_given_x = log_conditional_hidden(parameters, pairs_h, pairs_x)
 log_x_given_h = log_conditional_visible(parameters, pairs_x, pairs_h)
@@ -96,8 +97,8 @@ bayes = log_x_given_h + rbm.score_hidden_samples(pairs_h) - rbm.score_samples(pa
 compare("log P(h | x) = log P(x | h) P(h) / P(x)", bayes, np.log(P_h_given_x).ravel())
 
 # %%
-# The gradient of the log-likelihood: positive phase minus negative phase, and finite
-# differences of the brute-force likelihood.
+# The gradient of the log-likelihood, positive phase minus negative phase, against
+# finite differences of the brute-force likelihood.
 
 
 def log_likelihood(W, a, b):
@@ -123,7 +124,7 @@ def finite_differences(name, step=1e-5):
     return slopes
 
 
-# away from the maximum, where the gradient is not small
+# halved parameters: at the maximum the gradient would be almost 0
 parameters = RBMParameters(0.5 * W, 0.5 * a, 0.5 * b)
 gradient = log_likelihood_gradient(parameters, data)
 heading("RBM, gradient", ("library", "finite diff.", "largest diff."))
@@ -146,8 +147,8 @@ compare(
 # %%
 # Divergences
 # -----------
-# With the entropy H of the data, which no parameter changes, KL[data || model] =
-# -H - mean log P(x): who minimises the divergence maximises the likelihood.
+# KL[data || model] = -H - mean log P(x), where H is the entropy of the data. No
+# parameter changes H, so minimising the divergence maximises the likelihood.
 numbers = (data @ 2 ** np.arange(6)[::-1]).astype(int)
 p_data = np.bincount(numbers, minlength=64) / len(data)
 seen = p_data > 0
@@ -176,12 +177,12 @@ compare(
 )
 
 # %%
-# A variational autoencoder that is known exactly
-# -----------------------------------------------
-# Without hidden layers the decoder is linear, p(x | h) = N(x | c + V h, s^2 I), so that
+# A variational autoencoder with a closed form
+# --------------------------------------------
+# Without hidden layers the decoder is linear, p(x | h) = N(x | c + V h, s^2 I). So
 # p(x) = N(c, V V' + s^2 I), and the posterior is the Gaussian with precision
-# M = I + V'V / s^2. ``beta=3`` gives the encoder a wrong aim: the gap between the bound
-# and the likelihood would otherwise be next to nothing.
+# M = I + V'V / s^2. ``beta=3`` keeps the encoder away from the posterior. Without it
+# the gap between the bound and the likelihood would be almost 0.
 n_draws, variance = 20_000, 0.25
 loadings = rng.normal(size=(2, 5))
 X = rng.normal(size=(500, 2)) @ loadings + 0.5 * rng.normal(size=(500, 5))
@@ -217,7 +218,7 @@ kl_posterior = 0.5 * (
 distance = ((X - c - q_mean @ V.T) ** 2).sum(axis=1) + q_std**2 @ (V**2).sum(axis=0)
 expected = -0.5 * (distance / variance + 5 * np.log(2 * np.pi * variance))
 
-# what sampling with as many draws may be wrong by: standard errors, nats
+# standard errors, in nats, of sampling with n_draws draws
 H = q_mean + q_std * rng.normal(size=(n_draws, 1, 2))
 log_x_given_h = norm.logpdf(X, c + H @ V.T, np.sqrt(variance)).sum(axis=2)
 log_ratio = (norm.logpdf(H) - norm.logpdf(H, q_mean, q_std)).sum(axis=2)
@@ -232,12 +233,10 @@ heading("VAE, five rows, nats", ("library", "closed form", "largest diff."))
 compare("KL[q(h | x) || p(h)]", kl, gaussian_kl_divergence(q_mean, q_std))
 compare("E_q[log p(x | h)], sampled", reconstruction, expected)
 compare("ELBO = E_q[log p(x | h)] - KL, sampled", elbo, log_p - kl_posterior)
-compare("the same in closed form on either side", expected - kl, log_p - kl_posterior)
+compare("the same, both sides in closed form", expected - kl, log_p - kl_posterior)
 compare("log p(x), sampled with importance weights", likelihood, log_p)
 compare("log p(x) - ELBO = KL[q || p(h | x)]", likelihood - elbo, kl_posterior)
-print(
-    "standard errors of the sampled: {:.3f} of E_q, {:.3f} of log p(x)".format(*errors)
-)
+print("standard errors of sampling: {:.3f} of E_q, {:.3f} of log p(x)".format(*errors))
 
 # %%
 # Two ways to sample log p(x): the direct approach draws h from the prior, importance
@@ -256,13 +255,13 @@ estimates = {
 for i, exact in enumerate(log_p):
     cells = []
     for values in estimates.values():
-        p = np.exp(values[:, i])  # p(x) is what is estimated without bias
+        p = np.exp(values[:, i])  # the estimate is unbiased for p(x), not log p(x)
         error = p.std(ddof=1) / np.sqrt(50) / p.mean()
         cells.append(f"{np.log(p.mean()):9.3f} +- {error:.3f}")
     print(f"{i:22}  {exact:9.3f} {cells[0]:>18} {cells[1]:>22}")
 
 # %%
-# The bounds: the more draws, the tighter. ELBO = IWAE_1 <= IWAE_k <= log p(x).
+# More draws give a tighter bound: ELBO = IWAE_1 <= IWAE_k <= log p(x).
 print("\nMean over the five rows, nats")
 print(f"ELBO, closed form            {np.mean(log_p - kl_posterior):9.3f}")
 for k, n_repetitions in ((1, 400), (5, 400), (50, 100), (500, 50)):
@@ -277,11 +276,10 @@ print(f"log p(x), closed form        {log_p.mean():9.3f}")
 # %%
 # Four ways to the gradient
 # -------------------------
-# Bars and stripes: the 14 images of 3 x 3 pixels in which every row, or every column,
-# is of one colour. All are equally likely, so no model has a mean log-likelihood above
-# minus their entropy, -log 14 nats. Every RBM has 9 hidden units, takes steps of the
-# same size and is scored exactly after each epoch; only the negative phase of the
-# gradient differs.
+# Bars and stripes are the 14 images of 3 x 3 pixels in which every row, or every
+# column, has one colour. All are equally likely, so no model has a mean log-likelihood
+# above minus their entropy, -log 14 nats. Every RBM has 9 hidden units, the same step
+# size and an exact score after each epoch. Only the negative phase differs.
 patterns = np.array(list(itertools.product([0, 1], repeat=3)))
 stripes, bars = np.repeat(patterns, 3, axis=1), np.tile(patterns, 3)
 images = np.unique(np.vstack([stripes, bars]), axis=0)
@@ -321,14 +319,15 @@ for name, runs in curves.items():
     best, last = runs.max(axis=1).mean(), runs[:, -1]
     error = last.std(ddof=1) / np.sqrt(len(last))
     print(f"{name:32} {best:12.3f}   {last.mean():12.3f} +- {error:.3f}")
-print(f"{'the most there can be, -log 14':32} {limit:12.3f}   {limit:12.3f}")
+print(f"{'upper limit, -log 14':32} {limit:12.3f}   {limit:12.3f}")
 
 # %%
-# The exact gradient comes as near to the limit as the epochs allow, and chains at
-# several temperatures follow it. One step from the data is a biased gradient.
-# Persistent chains do as well as the exact gradient at first; once the weights are
-# large, a Gibbs chain no longer crosses from image to image, and the likelihood falls.
-# A step size that falls, as by default, softens that but is no cure.
+# The exact gradient comes as near to the limit as the number of epochs allows, and
+# chains at several temperatures keep up with it. The gradient of contrastive
+# divergence, one Gibbs step from the data, is biased. Persistent chains do as well as
+# the exact gradient at first. Once the weights are large, a Gibbs chain no longer moves
+# from image to image, and the likelihood falls. A decreasing step size, the default,
+# softens this but does not cure it.
 figure = Figure(figsize=(7, 4.5), layout="constrained")
 axes = figure.subplots()
 styles = zip(("#000000", "#009E73", "#0072B2", "#D55E00"), ("-", "--", "-", "-"))
@@ -338,7 +337,7 @@ for (name, runs), (color, line) in zip(curves.items(), styles, strict=True):
     axes.fill_between(
         epochs, runs.min(axis=0), runs.max(axis=0), color=color, alpha=0.15, linewidth=0
     )
-axes.axhline(limit, color="0.4", linestyle=":", label="the most there can be, -log 14")
+axes.axhline(limit, color="0.4", linestyle=":", label="upper limit, -log 14")
 axes.set(
     xlabel="epochs",
     ylabel="exact log-likelihood, nats per image",

@@ -4,14 +4,14 @@ Digits: reconstructions and samples of a VAE
 ===================================================
 
 A variational autoencoder with a Bernoulli likelihood on scikit-learn's handwritten
-digits: held-out log-likelihood, reconstructions of held-out digits and new ones
+digits: held-out log-likelihood, reconstructions of held-out digits and new digits
 (``plot_vae_digits.png``).
 """
 
 # %%
 # The model
 # ---------
-# Grey levels are taken as probabilities, from which each epoch draws new binary digits.
+# Grey levels are probabilities: each epoch draws new binary digits from them.
 from pathlib import Path
 
 import numpy as np

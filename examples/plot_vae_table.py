@@ -3,15 +3,16 @@
 A table of mixed columns: density and anomalies
 ===============================================
 
-Ten measurements of 442 patients, the diabetes data of scikit-learn: nine numbers and
-the sex. Each column has the likelihood that suits it. One model gives a density that is
-held against a Gaussian, a classifier by Bayes' theorem, anomaly scores and new rows.
+The diabetes data of scikit-learn have ten measurements of 442 patients: nine numbers
+and the sex. Each column has a likelihood that suits it. One model provides a density,
+compared here with a Gaussian, a classifier by Bayes' theorem, anomaly scores, and new
+rows.
 """
 
 # %%
 # The table
 # ---------
-# Numbers standardised; the sex as a one-hot block of two columns.
+# The numbers are standardised; the sex is a one-hot block of two columns.
 import pathlib
 
 import matplotlib.pyplot as plt
@@ -66,13 +67,13 @@ print(
 # The other conditional, P(sex | numbers), is Bayes' theorem on the same two rows.
 right = log_joint.argmax(axis=0) == sex[test].argmax(axis=1)
 majority = sex[test].mean(axis=0).max()
-print(f"\nSex told from the numbers: {right.mean():.2f} (majority {majority:.2f})")
+print(f"\nSex predicted from the numbers: {right.mean():.2f} (majority {majority:.2f})")
 
 # %%
 # Anomalies
 # ---------
-# Rows whose numbers are shuffled among the held-out rows, each column by itself: every
-# column is as it should be, only the whole is not.
+# The anomalies are held-out rows whose numbers are shuffled, each column by itself.
+# Each column looks normal; only the combinations do not.
 rng = np.random.default_rng(0)
 anomalies = np.hstack([rng.permuted(Z[test], axis=0), sex[test]])
 scores = vae.score_samples(np.vstack([X[test], anomalies]))
@@ -96,8 +97,8 @@ correlations = [np.corrcoef(rows.T) for rows in (old, new)]
 print(f"largest error of a correlation: {abs(np.subtract(*correlations)).max():.2f}")
 
 # %%
-# Two numbers that are far from jointly Gaussian: the ratio of cholesterol to HDL, s4,
-# falls as HDL, s3, rises.
+# Two numbers are far from jointly Gaussian: the ratio of cholesterol to HDL, s4, falls
+# as HDL, s3, rises.
 figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharex=True, sharey=True)
 for axis, rows, title in zip(axes, (old, new[: len(old)]), ("patients", "samples")):
     axis.scatter(rows[:, names.index("s3")], rows[:, names.index("s4")], s=8)

@@ -3,18 +3,18 @@
 Digits: features, likelihood and samples of an RBM
 ====================================================
 
-A binary restricted Boltzmann machine on scikit-learn's handwritten digits, from a grid
-search over a pipeline to new digits drawn from the model:
+A binary restricted Boltzmann machine learns scikit-learn's handwritten digits. The
+example goes from a grid search over a pipeline to new digits:
 
-1. its features beat the raw binary pixels under the same linear classifier;
-2. its log-likelihood of held-out digits beats that of independent pixels;
+1. under the same linear classifier its features beat the raw binary pixels;
+2. on held-out digits its log-likelihood beats a model of independent pixels;
 3. its samples look like digits (``quickstart.png``).
 """
 
 # %%
 # The data
 # --------
-# 1,797 images of 8 x 8 pixels, scaled to [0, 1]; a fifth is held out.
+# There are 1,797 images of 8 x 8 pixels, scaled to [0, 1]. A fifth is held out.
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 # %%
 # Features for a classifier
 # -------------------------
-# The RBM binarises at 0.5 and hands P(h = 1 | x) to a logistic regression; its number
+# The RBM binarises at 0.5 and passes P(h = 1 | x) to a logistic regression. Its number
 # of hidden units and its learning rate are searched like any hyperparameter. The raw
 # binary pixels go to the same classifier, on the same folds.
 classifier = LogisticRegression(max_iter=1000)
@@ -77,8 +77,8 @@ print(
 # %%
 # The likelihood of held-out digits
 # ---------------------------------
-# The best pipeline's RBM is a density, too: nats per digit, beside what independent
-# pixels (an RBM without hidden units) reach.
+# The RBM of the best pipeline is also a density. Its log-likelihood, in nats per digit,
+# is compared with independent pixels, which are an RBM without hidden units.
 rbm = search.best_estimator_["rbm"]
 
 marginals = (np.sum(X_train > 0.5, axis=0) + 1) / (len(X_train) + 2)
@@ -95,8 +95,8 @@ print(
 # %%
 # New digits
 # ----------
-# Drawn from the particles that estimated the partition function; beside the 0/1 samples
-# stand their probabilities P(pixel = 1 | h), in grey.
+# The samples start from the particles that estimated the partition function. The last
+# panel shows the probabilities P(pixel = 1 | h) of the samples in grey.
 samples = rbm.sample(40, random_state=0)
 panels = {
     "Digits of the data set": binary[:40].astype(float),

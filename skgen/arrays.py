@@ -1,123 +1,85 @@
-"""NamedTuples as flat dicts of arrays, and back: what a training state is on disk.
+"""States as flat dicts of arrays, and back: what a training state is in a file.
 
-Fields may be arrays, whole numbers, NumPy generators, further NamedTuples, or None.
+A state may hold arrays, numbers, NumPy generators, None, further NamedTuples, and what
+has a ``state_dict`` (torch's modules and optimisers). To read a state, a fresh one of
+the same sizes is the template: it says which arrays there are, their shapes and dtypes.
 """
-
-from typing import get_args, get_type_hints
 
 import numpy as np
 
 _WORD = 2**64
-_DTYPES = {"f": ("<f4", "<f8"), "i": ("<i8",), "u": ("<u8",)}
 
 
-def flattened(value, name):
-    """The arrays of a NamedTuple by their dotted names; nothing of None.
-
-    Examples
-    --------
-    >>> from typing import NamedTuple
-    >>> from skgen.arrays import flattened
-    >>> class Count(NamedTuple):
-    ...     n: int
-    >>> flattened(Count(3), "count")
-    {'count.n': array(3)}
-    """
+def named_arrays(value, name):
+    """The arrays of a state by their dotted names; those of torch share its memory."""
     if value is None:
         return {}
     if isinstance(value, np.random.Generator):
         return {name: _words_of(value)}
-    if isinstance(value, tuple):
-        parts = (flattened(v, f"{name}.{f}") for f, v in zip(value._fields, value))
-        return {key: array for part in parts for key, array in part.items()}
-    return {name: np.asarray(value)}
+    if hasattr(value, "state_dict"):
+        tensors = value.state_dict()
+        optimizer = "param_groups" in tensors
+        return named_arrays(tensors["state"] if optimizer else tensors, name)
+    if hasattr(value, "numpy"):
+        return {name: value.numpy(force=True)}
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if not isinstance(value, dict):
+        return {name: np.asarray(value)}
+    parts = (named_arrays(part, f"{name}.{key}") for key, part in value.items())
+    return {key: array for part in parts for key, array in part.items()}
 
 
-def restored(kind, arrays, name):
-    """What :func:`flattened` was given, taken out of `arrays`.
+def filled(template, arrays, name):
+    """The state whose `named_arrays` these are, which it takes out of the dict.
 
-    Parameters
-    ----------
-    kind : type
-        The NamedTuple's class, whose annotations say what is where.
-    arrays : dict of ndarray
-        Loses what is used.
-    name : str
-
-    Raises
-    ------
-    ValueError
-        If an array is missing, or not of the shape of a number or a generator.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from typing import NamedTuple
-    >>> from skgen.arrays import restored
-    >>> class Count(NamedTuple):
-    ...     n: int
-    >>> restored(Count, {"count.n": np.array(3)}, "count")
-    Count(n=3)
+    Raises ValueError naming the first array that is missing, or whose dtype or shape is
+    not that of the template, or whose values are not finite.
     """
-    options = get_args(kind)
-    if type(None) in options:
-        if not any(key.startswith(f"{name}.") for key in arrays):
-            return None
-        kind = options[0]
-    if issubclass(kind, tuple):
-        hints = get_type_hints(kind)
-        return kind(*(restored(hints[f], arrays, f"{name}.{f}") for f in kind._fields))
+    if template is None:
+        return None
+    if hasattr(template, "state_dict"):
+        for key, memory in named_arrays(template, name).items():
+            memory[...] = _taken(arrays, key, memory)
+        return template
+    if hasattr(template, "_fields"):
+        fields = zip(template._fields, template)
+        return type(template)(*(filled(v, arrays, f"{name}.{f}") for f, v in fields))
+    ((_, like),) = named_arrays(template, name).items()
+    array = _taken(arrays, name, like)
+    if isinstance(template, np.random.Generator):
+        return _generator_of(array)
+    return array if isinstance(template, np.ndarray) else array.item()
+
+
+def check_shape(arrays, name, shape):
+    """The shape of an array, checked where `shape` is not None; no size is 0."""
+    found = arrays[name].shape if name in arrays else None
+    if found is None:
+        raise ValueError(f"the array {name!r} is missing")
+    fits = len(found) == len(shape) and 0 not in found
+    if not fits or any(n not in (None, m) for n, m in zip(shape, found)):
+        raise ValueError(f"{name!r} has shape {found}, where {shape} is expected")
+    return found
+
+
+def _taken(arrays, name, like):
     if name not in arrays:
         raise ValueError(f"the array {name!r} is missing")
     array = arrays.pop(name)
-    if kind is np.ndarray:
-        return array
-    if kind is np.random.Generator:
-        return _generator_of(array, name)
-    if array.shape or array.dtype != np.int64:
-        raise ValueError(f"{name!r} should be a whole number of 64 bits")
-    return int(array)
-
-
-def check_layout(arrays, layout, sizes):
-    """Raise ValueError unless the arrays have the kinds and shapes that are named.
-
-    Parameters
-    ----------
-    arrays : dict of ndarray
-    layout : dict of str
-        By the arrays' names, the kind of their dtype and a letter for each dimension:
-        "fMN" are floating-point numbers of shape (M, N), of 32 or 64 bits and finite;
-        "i" and "u" are whole numbers of 64 bits that are not negative.
-    sizes : dict of int
-        The letters whose sizes are known; all others mean at least one, and the same
-        wherever they occur.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.arrays import check_layout
-    >>> check_layout({"bias": np.zeros(3)}, {"bias": "fM"}, {"M": 2})
-    Traceback (most recent call last):
-        ...
-    ValueError: 'bias' has shape (3,), where (2,) is expected
-    """
-    sizes = dict(sizes)
-    for name, array in arrays.items():
-        if name not in layout:
-            raise ValueError(f"the array {name!r} is unknown")
-        kind, *letters = layout[name]
-        if array.dtype.str not in _DTYPES[kind]:
-            raise ValueError(f"{name!r} has dtype {array.dtype}")
-        if len(letters) == array.ndim and array.size:
-            sizes = dict(zip(letters, array.shape)) | sizes
-        expected = tuple(sizes.get(letter) for letter in letters)
-        if array.shape != expected:
-            raise ValueError(
-                f"{name!r} has shape {array.shape}, where {expected} is expected"
-            )
-        if not np.all(np.isfinite(array) if kind == "f" else array >= 0):
-            raise ValueError(f"{name!r} holds values that are not finite or negative")
+    if array.dtype != like.dtype or array.shape != like.shape:
+        raise ValueError(
+            f"{name!r} is of dtype {array.dtype} and shape {array.shape}, where "
+            f"{like.dtype} and {like.shape} are expected"
+        )
+    if array.dtype.kind == "f":
+        # a single number may be infinite: a standard error that is not known
+        fits = np.isfinite(array).all() if array.ndim else not np.isnan(array)
+    else:
+        fits = np.all(array >= 0)
+    if not fits:
+        raise ValueError(f"{name!r} holds values that are not finite or negative")
+    return array
 
 
 def _words_of(generator):
@@ -127,18 +89,13 @@ def _words_of(generator):
     return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64)
 
 
-def _generator_of(words, name):
-    if words.shape != (6,) or words.dtype != np.uint64:
-        raise ValueError(f"{name!r} should be six words of a PCG64 generator")
-    words = [int(word) for word in words]
+def _generator_of(words):
+    high, low, inc_high, inc_low, has_uint32, uinteger = map(int, words)
     bit_generator = np.random.PCG64()
     bit_generator.state = {
         "bit_generator": "PCG64",
-        "state": {
-            "state": words[0] * _WORD + words[1],
-            "inc": words[2] * _WORD + words[3],
-        },
-        "has_uint32": words[4] % 2,
-        "uinteger": words[5] % 2**32,
+        "state": {"state": high * _WORD + low, "inc": inc_high * _WORD + inc_low},
+        "has_uint32": has_uint32 % 2,
+        "uinteger": uinteger % 2**32,
     }
     return np.random.Generator(bit_generator)

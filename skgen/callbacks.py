@@ -1,4 +1,4 @@
-"""Callbacks for ``set_callbacks``, in the protocol of ``sklearn.callback``."""
+"""Callbacks for ``set_callbacks``, by the protocol of ``sklearn.callback``."""
 
 import os
 import warnings
@@ -9,31 +9,30 @@ from skgen.validation import check_count
 
 
 class Checkpoint:
-    """Save the model to a file while ``fit`` runs, and once more at its end.
+    """Save the model to a file during ``fit`` and once more at its end.
 
-    The file is that of ``save``: ``skgen.load`` makes an estimator of it that scores
-    and samples. If ``fit`` was cut short, fitting the loaded estimator on the same X
-    (and X_val), with ``warm_start=True``, goes on where the file was written, by the
-    `max_iter` and the schedule that it began with, and comes to the same model as
-    without interruption. After a ``fit`` that came to its end the file holds its
-    result.
+    The file has the format of ``save``: ``skgen.load`` returns an estimator that scores
+    and samples. If ``fit`` was interrupted, load the file, set ``warm_start=True`` and
+    fit on the same X (and X_val). Training then continues from the saved epoch with the
+    original `max_iter` and schedule, and reaches the same model as without the
+    interruption. Once ``fit`` has finished, the file holds its result.
 
     Parameters
     ----------
     path : str or path-like
-        Replaced in one step each time: it always holds a whole model.
+        The file is replaced in one step, so it always holds a complete model.
     every : int, default=1
-        Epochs between two files.
+        Save every so many epochs.
 
     Warns
     -----
     RuntimeWarning
-        If a file cannot be written while ``fit`` runs, which goes on.
+        If the file cannot be written. ``fit`` continues.
 
     Notes
     -----
-    Clones share their callbacks: in a grid search all candidates would write to the
-    same path. Set it on the estimator that is fitted last, or on ``best_estimator_``.
+    Clones share their callbacks, so all candidates of a grid search would write to the
+    same path. Set the callback on the final estimator or on ``best_estimator_``.
 
     Examples
     --------
@@ -53,7 +52,7 @@ class Checkpoint:
         self.every = check_count(every, "every", 1)
 
     def setup(self, estimator, context):
-        """Refuse what could not be written, before any time is spent on it."""
+        """Raise ValueError before training if the model could not be saved."""
         check_can_save(estimator)
         folder = self.path.parent
         if not os.access(folder, os.W_OK):
@@ -63,10 +62,10 @@ class Checkpoint:
             )
 
     def on_fit_task_begin(self, estimator, context):
-        """Nothing."""
+        """Do nothing."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Write the file, if it is time."""
+        """Write the file at the end of fit and of every `every`-th epoch."""
         if context.task_name == "epoch" and fitted_estimator.n_iter_ % self.every:
             return
         try:
@@ -79,4 +78,4 @@ class Checkpoint:
             )
 
     def teardown(self, estimator, context):
-        """Nothing."""
+        """Do nothing."""

@@ -1,7 +1,7 @@
 """Kullback-Leibler divergences, discrete and Gaussian, in nats.
 
-KL[p || q] = E_p[log p - log q] >= 0, with 0 log 0 = 0 and KL[p || p] = 0. Minimising
-KL[data || model] over a model's parameters is maximising the data's likelihood.
+KL[p || q] = E_p[log p - log q] >= 0, with 0 log 0 = 0 and KL[p || p] = 0. To minimise
+KL[data || model] over the parameters is to maximise the likelihood of the data.
 
 References
 ----------
@@ -14,14 +14,14 @@ from scipy.special import rel_entr
 
 
 def kl_divergence(p, q, axis=-1):
-    """KL[p || q] = sum p log(p / q) of discrete distributions.
+    """KL[p || q] = sum p log(p / q) of two discrete distributions.
 
     Parameters
     ----------
     p, q : array-like
-        Probabilities, summing to 1 along `axis`; shapes that broadcast.
+        Probabilities that sum to 1 along `axis`. The shapes must broadcast.
     axis : int or tuple of int, default=-1
-        The axis or axes that enumerate the states.
+        The axes of the states.
 
     Returns
     -------
@@ -35,27 +35,30 @@ def kl_divergence(p, q, axis=-1):
 
     Examples
     --------
+    The divergence is not symmetric. A model may give probability to states that have
+    no data, but it must give some to every state that has data.
+
     >>> from skgen.divergences import kl_divergence
-    >>> print(round(kl_divergence([0.5, 0.5], [0.25, 0.75]), 4))
-    0.1438
-    >>> print(kl_divergence([0.5, 0.5], [1.0, 0.0]))
-    inf
+    >>> data, model = [1.0, 0.0], [0.5, 0.5]
+    >>> print(kl_divergence(data, model).round(4), kl_divergence(model, data))
+    0.6931 inf
     """
     p, q = _distribution(p, "p", axis), _distribution(q, "q", axis)
     return rel_entr(p, q).sum(axis=axis)
 
 
 def gaussian_kl_divergence(mean, std, mean2=0.0, std2=1.0):
-    """KL[N(mean, std^2) || N(mean2, std2^2)] of diagonal Gaussians.
+    """KL[N(mean, std^2) || N(mean2, std2^2)] of two diagonal Gaussians.
 
     log(std2 / std) + (std^2 + (mean - mean2)^2) / (2 std2^2) - 1/2, summed over the
-    last axis. The second distribution defaults to the standard normal.
+    last axis. The second Gaussian defaults to the standard normal.
 
     Parameters
     ----------
     mean, std : array-like of shape (..., n_dimensions)
-        Standard deviations, positive.
-    mean2, std2 : array-like that broadcasts with them
+        The standard deviations must be positive.
+    mean2, std2 : array-like
+        They must broadcast with `mean` and `std`.
 
     Returns
     -------
@@ -69,9 +72,13 @@ def gaussian_kl_divergence(mean, std, mean2=0.0, std2=1.0):
 
     Examples
     --------
+    The divergence of two dimensions is the sum of their divergences.
+
     >>> from skgen.divergences import gaussian_kl_divergence
-    >>> print(gaussian_kl_divergence([0.0, 1.0], [1.0, 1.0]))
-    0.5
+    >>> print(gaussian_kl_divergence([1.0, 2.0], [1.0, 1.0]))
+    2.5
+    >>> print(*(gaussian_kl_divergence([mean], [1.0]) for mean in (1.0, 2.0)))
+    0.5 2.0
     """
     mean, std, mean2, std2 = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(v, dtype=float)) for v in (mean, std, mean2, std2))

@@ -2,13 +2,15 @@
 
 The arrays of the model and of the state of its training are the file's tensors. Its
 metadata have one entry, "skgen": a JSON document with the class, the parameters, the
-versions, what else is no array, and the SHA-256 digest of that document and all arrays.
-Nothing in a file is run: a class is looked up by name among the two there are, and
-arrays are checked for names, types and shapes before a model is made of them.
+versions, all else that is no array, and the SHA-256 digest of document and arrays.
+Nothing in a file is run. The class is one of two, looked up by name. A fresh model of
+the stored sizes says which arrays must be there, of which shapes and dtypes.
 """
 
 import contextlib
+import dataclasses
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import os
@@ -17,61 +19,42 @@ import secrets
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save as as_safetensors
 
-import skgen
-from skgen.base import Course, Unfinished
-from skgen.fitting import Progress
+from skgen.arrays import filled, named_arrays
+from skgen.run import Run
 
 FORMAT_VERSION = 1
 _LONGEST_HEADER = 10_000_000  # bytes
-_CLASSES = "BinaryRBM", "VariationalAutoencoder"
-_NETWORKS = "encoder", "decoder"
-_OF_BAD_FILES = (  # what safetensors, NumPy and json raise
-    SafetensorError,
-    AttributeError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-_PACKAGES = "numpy", "scikit-learn", "torch"
+_LARGEST_COUNT = 2**31
+_CLASSES = {"BinaryRBM": "skgen.rbm", "VariationalAutoencoder": "skgen.vae"}
+_LIKELIHOODS = "skgen.vae.likelihoods"  # imported by name when needed, it loads torch
+_PACKAGES = "skgen", "numpy", "scikit-learn", "torch"
 
 
 def save(estimator, path):
-    """Write a fitted estimator to one .safetensors file, all of it or nothing.
-
-    Parameters
-    ----------
-    estimator : BinaryRBM or VariationalAutoencoder
-        Fitted.
-    path : str or path-like
-        What is there is replaced, in one step.
-
-    Raises
-    ------
-    ValueError
-        Naming what cannot be saved without pickle: networks, likelihoods and subclasses
-        of the user's. ``joblib.dump`` saves them.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from skgen import BinaryRBM
-    >>> from skgen.persistence import load, save
-    >>> rbm = BinaryRBM(2, max_iter=5, random_state=0).fit([[0, 1], [1, 0]])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder) / "rbm.safetensors"
-    ...     save(rbm, path)
-    ...     load(path).score([[0, 1]]) == rbm.score([[0, 1]])
-    True
-    """
-    document = _document(estimator)
-    arrays = estimator._to_arrays()
+    """Write a fitted estimator to one .safetensors file, all of it or nothing."""
+    check_can_save(estimator)
+    names = getattr(estimator, "feature_names_in_", None)
     unfinished = estimator._unfinished
-    if unfinished is not None and unfinished.progress.kept is not None:
-        arrays |= estimator._state_to_arrays(unfinished.progress.kept, "kept")
+    document = {
+        "format_version": FORMAT_VERSION,
+        "class": type(estimator).__name__,
+        "versions": _versions(),
+        "parameters": _all_to_plain(estimator.get_params(deep=False)),
+        "fixed": _all_to_plain(estimator._fixed),
+        "n_features_in": estimator.n_features_in_,
+        "feature_names_in": None if names is None else names.tolist(),
+        "dtype": estimator._dtype_of_X.str,
+        "seed": estimator._seed,
+        "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
+        "unfinished": None if unfinished is None else _run_to_plain(unfinished),
+    }
+    arrays = named_arrays(estimator._state, "state")
+    arrays |= named_arrays(estimator._summary, "summary")
+    if unfinished is not None:
+        arrays |= named_arrays(unfinished.best_state, "best_state")
     for field in estimator.history_.dtype.names:
         arrays[f"history.{field}"] = estimator.history_[field]
     arrays = {name: np.require(array, None, "C") for name, array in arrays.items()}
@@ -80,22 +63,11 @@ def save(estimator, path):
 
 
 def check_can_save(estimator):
-    """Raise ValueError naming the parameter that keeps the estimator from being saved.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen import VariationalAutoencoder
-    >>> from skgen.persistence import check_can_save
-    >>> check_can_save(VariationalAutoencoder(2, encoder=torch.nn.Linear(3, 4)))
-    Traceback (most recent call last):
-        ...
-    ValueError: encoder=Linear(...) cannot be saved without pickle: ...
-    """
+    """Raise ValueError naming the parameter that prevents saving, if there is one."""
     name = type(estimator).__name__
     if name not in _CLASSES or type(estimator) is not _class_of(name):
         raise ValueError(
-            f"{name} cannot be saved without pickle, which only the classes "
+            f"{name} cannot be saved without pickle, only the classes "
             f"{' and '.join(_CLASSES)} of skgen can: use joblib.dump."
         )
     estimator._validate_params()  # a file that could not be loaded is not written
@@ -104,10 +76,10 @@ def check_can_save(estimator):
 
 
 def load(path):
-    """The estimator that ``save`` or a ``Checkpoint`` wrote.
+    """Read the estimator that ``save`` or a ``Checkpoint`` wrote.
 
-    It scores, samples and goes on training exactly as the one that was saved. Loading
-    runs no code from the file.
+    It scores, samples and goes on training exactly as the estimator that was saved.
+    Loading runs no code from the file.
 
     Parameters
     ----------
@@ -120,8 +92,8 @@ def load(path):
     Raises
     ------
     ValueError
-        If the file is no model of skgen, of an unknown format version, truncated or
-        altered.
+        If the file is no model of skgen, has an unknown format version, or is truncated
+        or altered.
 
     Examples
     --------
@@ -147,47 +119,6 @@ def load(path):
         raise ValueError(f"{path} holds no valid model of skgen: {error}") from error
 
 
-def _document(estimator):
-    """What is no array, as JSON takes it."""
-    check_can_save(estimator)
-    names = getattr(estimator, "feature_names_in_", None)
-    return {
-        "format_version": FORMAT_VERSION,
-        "class": type(estimator).__name__,
-        "versions": _versions(),
-        "parameters": _all_to_plain(estimator.get_params(deep=False)),
-        "fixed": _all_to_plain(estimator._fixed),
-        "n_features_in": estimator.n_features_in_,
-        "feature_names_in": None if names is None else names.tolist(),
-        "dtype": estimator._dtype_of_X.str,
-        "seed": estimator._seed,
-        "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
-        "unfinished": _unfinished_to_plain(estimator._unfinished),
-    }
-
-
-def _versions():
-    versions = {"skgen": skgen.__version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return versions
-
-
-def _unfinished_to_plain(unfinished):
-    if unfinished is None:
-        return None
-    progress = unfinished.progress._asdict()
-    for name in ("state", "history", "kept"):
-        del progress[name]
-    progress["best"] = None if progress["best"] == -np.inf else progress["best"]
-    return {
-        "course": unfinished.course._asdict(),
-        "n_rows": unfinished.n_rows,
-        "progress": {name: _scalar(value) for name, value in progress.items()},
-    }
-
-
 def _estimator(document, arrays):
     cls = _class_of(document["class"])
     parameters, fixed = _parameters(document, cls)
@@ -195,27 +126,36 @@ def _estimator(document, arrays):
     for one in (estimator, as_fitted):
         one._validate_params()
     n_features, dtype = document["n_features_in"], np.dtype(document["dtype"])
-    if not isinstance(n_features, int) or n_features < 1 or dtype.kind not in "biuf":
+    if not _is_count(n_features, 1, np.inf) or dtype.kind not in "biuf":
         raise ValueError("'n_features_in' or 'dtype' is not one of a model")
-    seed = document["seed"]
-    if type(seed) is not int or not 0 <= seed < 2**31:
+    if not _is_count(document["seed"]):
         raise ValueError("'seed' is not the seed of a model")
     names = _feature_names(document["feature_names_in"], n_features)
+    state, summary = as_fitted._template(arrays, n_features)
+    unfinished = _run_from_plain(document["unfinished"])
+    if unfinished is not None and unfinished.best_bound > -np.inf:
+        best_state, _ = as_fitted._template(arrays, n_features)
+        unfinished.best_state = filled(best_state, arrays, "best_state")
+    state, summary = filled(state, arrays, "state"), filled(summary, arrays, "summary")
     history = _history(arrays, cls)
-    state, model = as_fitted._from_arrays(arrays, n_features)
-    unfinished = _unfinished(document["unfinished"], arrays, as_fitted, n_features)
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
     attributes = estimator._all_attributes(
-        state, model, history, dtype, seed, fixed, unfinished
+        state, summary, history, dtype, document["seed"], fixed, unfinished
     )
     estimator.set_output(transform=document["output"])
     vars(estimator).update(names | {"n_features_in_": n_features} | attributes)
     return estimator
 
 
+def _class_of(name):
+    if name not in _CLASSES:
+        raise ValueError(f"the class {name!r} is none of {tuple(_CLASSES)}")
+    return getattr(importlib.import_module(_CLASSES[name]), name)
+
+
 def _parameters(document, cls):
-    """As they are, and those that were fixed by fit as they were then."""
+    """The parameters as they are, and those fixed by fit as they were then."""
     unknown = set(document["parameters"]) - set(cls().get_params(deep=False))
     if unknown:
         raise ValueError(f"unknown parameters {sorted(unknown)}")
@@ -235,50 +175,59 @@ def _feature_names(names, n_features):
     return {"feature_names_in_": np.array(names, dtype=object)}
 
 
-def _class_of(name):
-    if name not in _CLASSES:
-        raise ValueError(f"the class {name!r} is none of {_CLASSES}")
-    return getattr(skgen, name)
-
-
 def _history(arrays, cls):
     names = ["epoch", "seconds", *cls._scores._fields]
     columns = [arrays.pop(f"history.{name}") for name in names]
-    shapes = {column.shape for column in columns}
     kinds = "".join(column.dtype.kind for column in columns)
-    fit = len(shapes) == 1 and columns[0].ndim == 1 and columns[0].size
-    if not fit or kinds != "i" + "f" * (len(names) - 1):
+    fit = len({column.shape for column in columns}) == 1 and columns[0].ndim == 1
+    if not fit or not columns[0].size or kinds != "i" + "f" * (len(names) - 1):
         raise ValueError("the learning curve has columns that do not fit together")
     return np.rec.fromarrays(columns, names=names)
 
 
-def _unfinished(plain, arrays, as_fitted, n_features):
+def _run_to_plain(run):
+    """What is no array of a fit that was cut short."""
+    plain = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    for name in ("state", "best_state", "history"):
+        del plain[name]
+    if run.best_state is None:
+        plain["best_bound"] = None  # JSON has no infinity
+    return {name: _scalar(value) for name, value in plain.items()}
+
+
+def _run_from_plain(plain):
     if plain is None:
         return None
-    course = Course(**plain["course"])
-    progress = plain["progress"]
-    kept = None
-    if progress["best"] is None:
-        progress["best"] = -np.inf
-    else:
-        kept = as_fitted._state_from_arrays(arrays, "kept", n_features)
-    progress = Progress(state=None, kept=kept, **progress)
-    n_rows = tuple(plain["n_rows"])
-    as_begun = {"max_iter": course.max_iter, "learning_rate_schedule": course.schedule}
-    type(as_fitted)(**as_begun)._validate_params()
-    counts = progress.n_left, progress.n_epochs, progress.n_stale, *n_rows
-    shares = progress.done, progress.pace
+    if plain["best_bound"] is None:
+        plain["best_bound"] = -np.inf
+    run = Run(state=None, **plain)
+    run.n_rows = tuple(run.n_rows)
+    numbers = run.position, run.seconds, run.tol, run.best_bound
+    counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup, *run.n_rows
     if (
-        len(n_rows) != 2
-        or not all(type(count) is int and 0 <= count < 2**31 for count in counts)
-        or not all(0 <= share <= 1.001 for share in shares)  # sums of rounded ones
-        or not isinstance(progress.best, float)
-        or {type(flag) for flag in (course.continues, progress.cooling)} != {bool}
-        or course.whole is not True
-        or progress.n_left > course.max_iter
+        not all(type(number) is float and number == number for number in numbers)
+        or not all(map(_is_count, counts))
+        or not (run.patience is None or _is_count(run.patience, 1))
+        or run.schedule not in ("constant", "linear", "cosine")
+        or len(run.n_rows) != 2
+        or not 0 <= run.position <= 1.001  # a sum of rounded shares
+        or type(run.finishing) is not bool
+        or run.is_fit is not True
     ):
-        raise ValueError("'unfinished' does not describe a fit that was cut short")
-    return Unfinished(course, n_rows, progress)
+        raise ValueError(f"'unfinished' is no schedule of a fit cut short: {plain}")
+    return run
+
+
+def _is_count(value, smallest=0, limit=_LARGEST_COUNT):
+    return type(value) is int and smallest <= value < limit
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
 
 
 def _all_to_plain(parameters):
@@ -296,17 +245,17 @@ def _to_plain(name, value):
             _, keys, *rest = value.get_state()
             return {"random_state": [keys.tolist(), *rest]}
     if name == "likelihood":
-        from skgen.vae.saving import likelihood_to_plain
-
         with contextlib.suppress(ValueError):
-            return {"likelihood": likelihood_to_plain(value)}
+            likelihoods = importlib.import_module(_LIKELIHOODS)
+            return {"likelihood": likelihoods.likelihood_to_plain(value)}
     if name == "hidden_layer_sizes":
         items = [_to_plain("a size", item) for item in value]
         return {"tuple": items} if isinstance(value, tuple) else items
-    remedy = " or save encoder_.state_dict() and decoder_.state_dict() with torch.save"
+    remedy = ""
+    if name in ("encoder", "decoder"):
+        remedy = f", or save {name}_.state_dict() with torch.save"
     raise ValueError(
-        f"{name}={value!r} cannot be saved without pickle: use joblib.dump"
-        f"{remedy if name in _NETWORKS else ''}."
+        f"{name}={value!r} cannot be saved without pickle: use joblib.dump{remedy}."
     )
 
 
@@ -318,12 +267,10 @@ def _from_plain(name, value):
     ((tag, content),) = value.items()
     if tag == "tuple":
         return tuple(_from_plain(name, item) for item in content)
-    if tag == "random_state" and name == "random_state":
+    if tag == name == "random_state":
         return _random_state(*content)
-    if tag == "likelihood" and name == "likelihood":
-        from skgen.vae.saving import likelihood_from_plain
-
-        return likelihood_from_plain(content)
+    if tag == name == "likelihood":
+        return importlib.import_module(_LIKELIHOODS).likelihood_from_plain(content)
     raise ValueError(f"the parameter {name!r} has the unknown form {tag!r}")
 
 
@@ -350,7 +297,7 @@ def _digest(document, arrays):
 
 
 def _write(path, content):
-    """All of the content, or nothing: what was there stays until it is complete."""
+    """All of the content, or nothing: an earlier file stays until it is complete."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         with partial.open("xb") as file:
@@ -373,7 +320,7 @@ def _read(path):
             metadata = file.metadata() or {}
             document = json.loads(metadata.get("skgen", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except _OF_BAD_FILES as error:
+    except Exception as error:  # whatever a foreign file may cause
         raise ValueError(
             f"{path} is no whole .safetensors file of skgen: {error}"
         ) from error

@@ -10,35 +10,35 @@ from sklearn.utils.validation import check_is_fitted
 def sample_from(estimator, n_samples=1, random_state=None):
     """New rows from the last step of a pipeline, in the space of the pipeline's input.
 
-    The last step is sampled, and the ``inverse_transform`` of every step before it,
-    last to first, takes the rows back. "passthrough" steps are left out; a pipeline
-    within a pipeline counts as its steps, a GridSearchCV or RandomizedSearchCV as its
-    ``best_estimator_``.
+    The last step draws samples. The ``inverse_transform`` of every step before it, last
+    to first, takes them back. "passthrough" steps are skipped, the steps of a nested
+    pipeline are followed one by one, and a GridSearchCV or RandomizedSearchCV stands
+    for its ``best_estimator_``.
 
-    In a stack of ``BinaryRBM`` (a deep belief network) a step that goes back gives
-    P(x = 1 | h), h being what the step above drew: the result holds probabilities.
+    In a stack of ``BinaryRBM`` (a deep belief network) the lower steps go back by
+    P(x = 1 | h). The result then holds probabilities, not 0 and 1.
 
     Parameters
     ----------
     estimator : estimator
-        Fitted. A Pipeline, or an estimator that is sampled as it is.
+        A fitted Pipeline, or any fitted estimator that can be sampled.
     n_samples : int, default=1
     random_state : int, RandomState instance or None, default=None
-        Given to ``sample`` of the last step; None: that of the estimator.
+        Passed to ``sample`` of the last step. None: that of the estimator.
 
     Returns
     -------
     array of shape (n_samples, n_features)
-        What the first step's ``inverse_transform`` returns; without steps before the
-        last, what its ``sample`` returns.
+        What the ``inverse_transform`` of the first step returns, or ``sample`` if there
+        is only one step.
 
     Raises
     ------
     NotFittedError
         If a step is not fitted.
     TypeError
-        If the last step has no ``sample(n_samples, random_state=...)``, or a step
-        before it no ``inverse_transform``. Nothing is sampled before that is known.
+        If the last step has no ``sample(n_samples, random_state=...)`` or an earlier
+        step has no ``inverse_transform``. This is checked before anything is sampled.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def sample_from(estimator, n_samples=1, random_state=None):
     """
     steps = list(_steps(estimator))
     if not steps:
-        raise TypeError("The pipeline has no step to sample: its last one needs sample")
+        raise TypeError("The pipeline has no step to sample: add a generative model.")
     *transformers, (name, model) = steps
     _check_samples(name, model)
     for name, transformer in transformers:
@@ -72,7 +72,7 @@ def sample_from(estimator, n_samples=1, random_state=None):
 
 
 def _steps(estimator, name=""):
-    """(name, estimator) of every step; those of nested pipelines in their place."""
+    """Yield (name, estimator) of every step, with nested pipelines flattened."""
     if isinstance(estimator, (GridSearchCV, RandomizedSearchCV)):
         message = "%(name)s has no best_estimator_ yet: call fit, with refit=True."
         check_is_fitted(estimator, "best_estimator_", msg=message)
@@ -94,7 +94,7 @@ def _check_samples(name, model):
     if "random_state" not in inspect.signature(sample).parameters:
         raise TypeError(
             f"{_called(name, model)} has a sample method without random_state: call it "
-            f"yourself, and pipeline[:-1].inverse_transform on the rows it returns."
+            f"yourself, then pipeline[:-1].inverse_transform on the rows it returns."
         )
 
 
@@ -103,7 +103,7 @@ def _check_inverts(name, transformer):
         raise TypeError(
             f"{_called(name, transformer)} has no inverse_transform, so samples cannot "
             f"go back through it: take a transformer that has one, or call sample of "
-            f"the last step for rows in the space of its own input."
+            f"the last step for rows in the space of that step's input."
         )
 
 

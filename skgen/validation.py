@@ -1,13 +1,15 @@
-"""Checks at the border: numeric, finite, binary; binarisation; random generators.
+"""Checks of what a user passes: parameters, X, hidden values, random states.
 
-The only place that imports scikit-learn's private names.
+No other module imports private names of scikit-learn.
 """
 
+import math
 import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
+from sklearn import get_config
 from sklearn.base import _fit_context as _fit_context
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state, check_scalar, gen_batches
@@ -15,23 +17,35 @@ from sklearn.utils._param_validation import Interval as Interval
 from sklearn.utils._param_validation import StrOptions as StrOptions
 from sklearn.utils.validation import check_array, validate_data
 
-_VALUES_PER_BLOCK = 2**22
+# parameters that mean the same in BinaryRBM and VariationalAutoencoder
+SHARED_CONSTRAINTS = {
+    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "averaging": [Interval(Real, 0, 1, closed="left")],
+    "binarize": [
+        Interval(Real, None, None, closed="neither"),
+        StrOptions({"sample"}),
+        None,
+    ],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
+
+# Several arrays as wide as a block live at once, so a block of float64 takes 1/32 of
+# the working memory: 2**22 values at scikit-learn's default of 1024 MiB.
+_BYTES_PER_VALUE = 32 * 8
 
 
 def as_generator(random_state):
-    """A NumPy Generator from an int, a RandomState or None (fresh entropy).
-
-    Raises
-    ------
-    ValueError
-        If `random_state` is none of these.
-
-    Examples
-    --------
-    >>> from skgen.validation import as_generator
-    >>> as_generator(0).integers(100) == as_generator(0).integers(100)
-    np.True_
-    """
+    """A NumPy Generator from an int, a RandomState or None (fresh entropy)."""
     if random_state is None or isinstance(random_state, Integral):
         return np.random.default_rng(random_state)
     legacy = check_random_state(random_state)
@@ -39,66 +53,44 @@ def as_generator(random_state):
 
 
 def float_dtype(dtype):
-    """Floating-point type of results for data of `dtype`.
-
-    float32 for float32 and for types that fit in it (bool, 8 and 16 bits), else
-    float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import float_dtype
-    >>> float_dtype(np.uint8), float_dtype(np.int64)
-    (dtype('float32'), dtype('float64'))
-    """
+    """Dtype of results: float32 where it holds every value of `dtype`, else float64."""
     fits = np.result_type(dtype, np.float32) == np.float32
     return np.dtype(np.float32 if fits else np.float64)
+
+
+def row_blocks(n_rows, n_columns):
+    """Slices of rows whose size follows scikit-learn's setting ``working_memory``."""
+    n_bytes = get_config()["working_memory"] * 2**20
+    return gen_batches(n_rows, max(1, int(n_bytes // (_BYTES_PER_VALUE * n_columns))))
+
+
+def dense_rows(X, rows):
+    """Some rows of a dense or CSR X as a dense array."""
+    part = X[rows]
+    return part.toarray() if sparse.issparse(part) else part
+
+
+def rows_as_float(X, rows, dtype):
+    """Some rows of a dense or CSR X as a dense array of a floating-point type."""
+    return dense_rows(X, rows).astype(dtype)
+
+
+def check_count(value, name, smallest):
+    """The value, if it is a whole number of at least `smallest`."""
+    return check_scalar(value, name, Integral, min_val=smallest)
 
 
 def check_input(estimator, X, *, reset=False, missing=False):
     """X as a finite numeric array or CSR matrix, features checked against `estimator`.
 
-    Parameters
-    ----------
-    estimator : estimator
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-    reset : bool, default=False
-        Whether this call defines the number and names of features.
-    missing : bool, default=False
-        Whether NaN in a dense X stands for an entry that is not known.
-
-    Returns
-    -------
-    ndarray or CSR matrix of shape (n_samples, n_features)
-        In the dtype it came in, where that is numeric.
-
-    Raises
-    ------
-    ValueError
-        As ``sklearn.utils.validation.validate_data``; a text, NaN or infinite cell is
-        named by value, row and column.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skgen.validation import check_input
-    >>> check_input(StandardScaler(), [[1.0, np.nan]], reset=True)
-    Traceback (most recent call last):
-        ...
-    ValueError: X contains NaN at row 0, column 1: StandardScaler needs finite ...
+    With `reset` this call defines the features; with `missing` a dense X may hold NaN.
     """
     try:
         X = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype="numeric",
-            ensure_all_finite=False,
+            estimator, X, reset=reset, accept_sparse="csr", ensure_all_finite=False
         )
     except ValueError as error:
-        _name_text_cell(X, error)
+        _refuse_text(X, error)
         raise
     if sparse.issparse(X) and not X.has_canonical_format:
         X = X.copy()
@@ -108,48 +100,14 @@ def check_input(estimator, X, *, reset=False, missing=False):
 
 
 def holds_missing(X):
-    """Whether a dense X, of finite values otherwise, has NaN among them.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import holds_missing
-    >>> holds_missing(np.array([[1.0, np.nan]]))
-    True
-    """
+    """Whether X, whose other values are finite, is dense and has NaN."""
     if sparse.issparse(X) or X.dtype.kind != "f":
         return False
-    return bool(np.isnan(X.sum(dtype=np.float64)))  # without a mask of the size of X
+    return bool(np.isnan(X.sum(dtype=np.float64)))  # needs no mask of the size of X
 
 
 def with_missing(estimator, X):
-    """A floating-point copy of a dense X, checked, and where it is NaN.
-
-    Parameters
-    ----------
-    estimator : estimator
-    X : array-like of shape (n_samples, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_features)
-    ndarray of bool of shape (n_samples, n_features)
-
-    Raises
-    ------
-    TypeError
-        If X is sparse.
-    ValueError
-        As :func:`check_input`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skgen.validation import with_missing
-    >>> with_missing(StandardScaler().fit([[0, 1]]), [[1, np.nan]])
-    (array([[ 1., nan]]), array([[False,  True]]))
-    """
+    """A floating-point copy of a dense X, checked, and the mask of its NaN."""
     X = check_input(estimator, X, missing=True)
     if sparse.issparse(X):
         raise TypeError(
@@ -161,21 +119,7 @@ def with_missing(estimator, X):
 
 
 def check_latent(estimator, H, n_components):
-    """Hidden values as a float array of n_components columns within [0, 1].
-
-    Raises
-    ------
-    ValueError
-        On another number of columns, or naming the first value outside [0, 1].
-
-    Examples
-    --------
-    >>> from skgen.validation import check_latent
-    >>> check_latent(None, [[0.5, 2.0]], 2)
-    Traceback (most recent call last):
-        ...
-    ValueError: H must lie in [0, 1], got 2.0 at row 0, column 1: pass ...
-    """
+    """Hidden values as a float array of n_components columns within [0, 1]."""
     H = check_array(
         H,
         dtype=(np.float64, np.float32),
@@ -191,67 +135,17 @@ def check_latent(estimator, H, n_components):
         )
     _refuse(
         H,
-        lambda v: (v < 0) | (v > 1),
+        _outside_unit_interval,
         "H must lie in [0, 1], got {value} at row {row}, column {column}: pass hidden "
         "states or what transform returns.",
     )
     return H
 
 
-def binarized(X, binarize, *, warn=False):
-    """X as uint8 0/1, as parameter `binarize` of the estimators says.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix
-    binarize : float, None or "sample"
-        A threshold; None or "sample": X must hold 0 and 1 already.
-    warn : bool, default=False
-        Whether to warn of values outside [0, 1] under a threshold.
-
-    Raises
-    ------
-    ValueError
-        Naming the first cell that is not 0 or 1, and the remedy.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import binarized
-    >>> binarized(np.array([[0.2, 0.8]]), 0.5)
-    array([[0, 1]], dtype=uint8)
-    """
-    if binarize is None:
-        return binary(X, "binarise X first or set binarize to a threshold")
-    if binarize == "sample":
-        return binary(X, "a likelihood is that of states, draw them from probabilities")
-    return thresholded(X, binarize, warn=warn)
-
-
-def check_count(value, name, smallest):
-    """The value, if it is a whole number of at least `smallest`.
-
-    Examples
-    --------
-    >>> from skgen.validation import check_count
-    >>> check_count(0, "n_samples", 1)
-    Traceback (most recent call last):
-        ...
-    ValueError: n_samples == 0, must be >= 1.
-    """
-    return check_scalar(value, name, Integral, min_val=smallest)
-
-
 def check_fills_in(binarize):
-    """Raise ValueError where 0 and 1, filled in, would not be taken as they are.
+    """Raise ValueError if the 0 and 1 that ``impute`` fills in have the same meaning.
 
-    Examples
-    --------
-    >>> from skgen.validation import check_fills_in
-    >>> check_fills_in(127)
-    Traceback (most recent call last):
-        ...
-    ValueError: impute fills in 0 and 1, of which binarize=127 would make ...
+    They do under a threshold outside [0, 1).
     """
     if isinstance(binarize, Real) and not 0 <= binarize < 1:
         raise ValueError(
@@ -260,85 +154,11 @@ def check_fills_in(binarize):
         )
 
 
-def thresholded(X, threshold, *, warn=False):
-    """X > threshold as uint8, dense or CSR like X.
-
-    Parameters
-    ----------
-    X : ndarray or CSR matrix
-    threshold : float
-    warn : bool, default=False
-        Whether to warn of values outside [0, 1], which suggest unscaled data.
-
-    Raises
-    ------
-    ValueError
-        If the threshold is negative and X sparse: the zeros would become ones.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import thresholded
-    >>> thresholded(np.array([[0.2, 0.8]]), 0.5)
-    array([[0, 1]], dtype=uint8)
-    """
-    if sparse.issparse(X) and threshold < 0:
-        raise ValueError(
-            f"binarize={threshold} would turn the zeros of a sparse X into ones: use a "
-            f"threshold >= 0, or pass X.toarray()."
-        )
-    if warn:
-        _warn_outside_unit_interval(X, threshold)
-    return _as_uint8(X, lambda values: values > threshold)
-
-
-def binary(X, remedy, name="X"):
-    """X as uint8 where it holds nothing but 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        Naming the first other value, its row and column, and the remedy.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import binary
-    >>> binary(np.array([[0, 1], [1, 5]]), "set binarize")
-    Traceback (most recent call last):
-        ...
-    ValueError: X must hold only 0 and 1, got 5 at row 1, column 1: set binarize.
-    """
-    _refuse(
-        X,
-        # a missing entry, which is different from itself, is for others to refuse
-        lambda values: (values != 0) & (values != 1) & (values == values),
-        f"{name} must hold only 0 and 1, got {{value}} at row {{row}}, column "
-        f"{{column}}: {remedy}.",
-    )
-    return _as_uint8(X, lambda values: values != 0)
-
-
 def probabilities(X):
-    """X where every value lies in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        Naming the first value outside, its row and column, and the remedy.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import probabilities
-    >>> probabilities(np.array([[0.5, 255.0]]))
-    Traceback (most recent call last):
-        ...
-    ValueError: ... probabilities in [0, 1], got 255.0 at row 0, column 1: scale ...
-    """
+    """X itself, or ValueError for its first value outside [0, 1]."""
     _refuse(
         X,
-        lambda values: (values < 0) | (values > 1),
+        _outside_unit_interval,
         "binarize='sample' takes X as probabilities in [0, 1], got {value} at row "
         "{row}, column {column}: scale X, for example with "
         "sklearn.preprocessing.MinMaxScaler.",
@@ -346,61 +166,44 @@ def probabilities(X):
     return X
 
 
-def rows_as_float(X, rows, dtype):
-    """Some rows of a dense or CSR X as a dense array of a floating-point type.
+def binarized(X, binarize, *, warn=False):
+    """X as 0/1, by the estimators' parameter `binarize`; under "sample" it must be 0/1.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scipy.sparse import csr_array
-    >>> from skgen.validation import rows_as_float
-    >>> rows_as_float(csr_array(np.eye(2, dtype=np.uint8)), [1], np.float32)
-    array([[0., 1.]], dtype=float32)
+    With `warn`, values outside [0, 1] under a threshold give a warning.
     """
-    return dense_rows(X, rows).astype(dtype)
+    if binarize is None:
+        return binary(X, "binarise X first or set binarize to a threshold")
+    if binarize == "sample":
+        return binary(X, "a likelihood is that of states, draw them from probabilities")
+    if sparse.issparse(X) and binarize < 0:
+        raise ValueError(
+            f"binarize={binarize} would turn the zeros of a sparse X into ones: use a "
+            f"threshold >= 0, or pass X.toarray()."
+        )
+    if warn:
+        _warn_outside_unit_interval(X, binarize)
+    return _as_uint8(X, lambda values: values > binarize)
 
 
-def dense_rows(X, rows):
-    """Some rows of a dense or CSR X as a dense array.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scipy.sparse import csr_array
-    >>> from skgen.validation import dense_rows
-    >>> dense_rows(csr_array(np.eye(2)), [1])
-    array([[0., 1.]])
-    """
-    part = X[rows]
-    return part.toarray() if sparse.issparse(part) else part
-
-
-def row_blocks(n_rows, n_columns):
-    """Slices of rows, each block holding a bounded number of values.
-
-    Examples
-    --------
-    >>> from skgen.validation import row_blocks
-    >>> list(row_blocks(3, 2**22))
-    [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
-    """
-    return gen_batches(n_rows, max(1, _VALUES_PER_BLOCK // n_columns))
+def binary(X, remedy, name="X"):
+    """X as uint8, or ValueError for its first value that is not 0, 1 or NaN."""
+    _refuse(
+        X,
+        # NaN, which is not equal to itself, is for others to refuse
+        lambda values: (values != 0) & (values != 1) & (values == values),
+        f"{name} must hold only 0 and 1, got {{value}} at row {{row}}, column "
+        f"{{column}}: {remedy}.",
+    )
+    return _as_uint8(X, lambda values: values != 0)
 
 
 def drawn(X, rng):
-    """A binary draw from an array or CSR matrix of probabilities, as uint8.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.validation import drawn
-    >>> drawn(np.array([[0.0, 1.0]]), np.random.default_rng(0))
-    array([[0, 1]], dtype=uint8)
-    """
+    """A binary draw from an array or CSR matrix of probabilities, as uint8."""
     return _as_uint8(X, lambda values: rng.random(values.shape, np.float32) < values)
 
 
 def _as_uint8(X, is_one):
+    """Where `is_one` holds, as uint8, dense or CSR like X; float32 if X has NaN."""
     if not sparse.issparse(X):
         ones = is_one(X).view(np.uint8)
         if not holds_missing(X):
@@ -408,59 +211,19 @@ def _as_uint8(X, is_one):
         return np.where(np.isnan(X), np.float32(np.nan), ones)
     ones = type(X)((is_one(X.data).view(np.uint8), X.indices, X.indptr), shape=X.shape)
     if not ones.data.all():
-        ones = ones.copy()  # X's own index arrays stay as they are
+        ones = ones.copy()  # eliminate_zeros would change the index arrays of X
         ones.eliminate_zeros()
     return ones
 
 
-def _refuse(X, is_bad, message):
-    """Raise ValueError with the first offending value, its row and its column."""
-    if not sparse.issparse(X):
-        for start in range(0, X.shape[0], 1024):
-            bad = is_bad(X[start : start + 1024])
-            if bad.any():
-                row, column = np.unravel_index(np.argmax(bad), bad.shape)
-                _raise_for_cell(message, X[start + row, column], start + row, column)
-        return
-    bad = is_bad(X.data)
-    if bad.any():
-        first = np.argmax(bad)
-        row = np.searchsorted(X.indptr, first, side="right") - 1
-        _raise_for_cell(message, X.data[first], row, X.indices[first])
-
-
-def _raise_for_cell(message, value, row, column):
-    value = "NaN" if np.isnan(value) else value.item()
-    raise ValueError(message.format(value=value, row=row, column=column))
-
-
-def _name_text_cell(X, error):
-    """Raise ValueError naming the first cell that is text, if there is one."""
-    values = np.asarray(X)
-    if values.ndim != 2 or values.dtype.kind not in "OUST":
-        return
-    for row, column in np.ndindex(values.shape):
-        value = values[row, column]
-        if isinstance(value, (str, bytes)) and not _is_number(value):
-            raise ValueError(
-                f"could not convert X to numbers, got the string {str(value)!r} at row "
-                f"{row}, column {column}: encode it first, for example with "
-                f"sklearn.preprocessing.OneHotEncoder."
-            ) from error
-
-
-def _is_number(text):
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _outside_unit_interval(values):
+    return (values < 0) | (values > 1)
 
 
 def _warn_outside_unit_interval(X, threshold):
     if sparse.issparse(X):
         low, high = X.min(), X.max()
-    else:  # what is missing is passed over
+    else:  # fmin and fmax ignore NaN
         low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
     # a threshold outside [0, 1) was chosen in the units of X
     if 0 <= threshold < 1 and (low < 0 or high > 1):
@@ -469,7 +232,7 @@ def _warn_outside_unit_interval(X, threshold):
             f"binarize={threshold} are taken as 1, all others as 0. Scale X, or set "
             f"binarize to a threshold in the units of X.",
             DataConversionWarning,
-            stacklevel=8,  # the caller of fit or partial_fit
+            stacklevel=7,  # the caller of fit or partial_fit
         )
 
 
@@ -488,3 +251,38 @@ def _check_finite(X, name, estimator, missing=False):
             f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
             f"them in first, for example with sklearn.impute.SimpleImputer.",
         )
+
+
+def _refuse(X, is_bad, message):
+    """Raise ValueError with the first offending value, its row and its column."""
+    values = X.data if sparse.issparse(X) else X
+    width = math.prod(values.shape[1:])
+    for rows in row_blocks(len(values), width):
+        bad = is_bad(values[rows])
+        if bad.any():
+            first = rows.start * width + np.argmax(bad)
+            row, column = divmod(first, width)
+            if sparse.issparse(X):
+                row = np.searchsorted(X.indptr, first, side="right") - 1
+                column = X.indices[first]
+            value = values.flat[first]
+            value = "NaN" if np.isnan(value) else value.item()
+            raise ValueError(message.format(value=value, row=row, column=column))
+
+
+def _refuse_text(X, error):
+    """Raise ValueError for the first cell that is text and not a number."""
+    values = np.asarray(X)
+    if values.ndim != 2 or values.dtype.kind not in "OUST":
+        return
+    for (row, column), value in np.ndenumerate(values):
+        if not isinstance(value, (str, bytes)):
+            continue
+        try:
+            float(value)
+        except ValueError:
+            raise ValueError(
+                f"could not convert X to numbers, got the string {str(value)!r} at row "
+                f"{row}, column {column}: encode it first, for example with "
+                f"sklearn.preprocessing.OneHotEncoder."
+            ) from error

@@ -472,9 +472,9 @@ def test_hostile_arrays(saved, path):
         (lambda d, a: d.pop("seed"), "seed"),
         (lambda d, a: d.update(seed=2**31), "seed"),
         (lambda d, a: d["unfinished"].update(n_rows=[1]), "cut short"),
-        (lambda d, a: d["unfinished"]["progress"].update(best="x"), "cut short"),
-        (lambda d, a: d["unfinished"]["progress"].update(cooling=0), "cut short"),
-        (lambda d, a: d["unfinished"]["course"].update(schedule="x"), "schedule"),
+        (lambda d, a: d["unfinished"].update(best_bound="x"), "cut short"),
+        (lambda d, a: d["unfinished"].update(finishing=0), "cut short"),
+        (lambda d, a: d["unfinished"].update(schedule="x"), "schedule"),
         (lambda d, a: d.update(feature_names_in=["a"]), "does not name each feature"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Samples of a pipeline are those of its last step, taken back through the others."""
+"""Samples come from the last step of a pipeline and go back through the others."""
 
 import numpy as np
 import pytest

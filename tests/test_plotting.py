@@ -1,4 +1,4 @@
-"""What is drawn is the data: curves, bands, pixels, colour limits, points."""
+"""Displays draw the data: curves, bands, pixels, colour limits, points."""
 
 import ast
 import pathlib
@@ -21,10 +21,11 @@ from skgen import BinaryRBM, VariationalAutoencoder
 from skgen.plotting import (
     ComponentsDisplay,
     LatentSpaceDisplay,
-    LearningCurveDisplay,
     ReconstructionDisplay,
     SampleDisplay,
+    TrainingCurveDisplay,
 )
+from skgen.vae.likelihoods import Bernoulli
 
 DIGITS = load_digits()
 X, Y = DIGITS.data[:200] / 16, DIGITS.target[:200]
@@ -124,7 +125,7 @@ def test_without_matplotlib_the_error_names_the_remedy(monkeypatch):
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda model, ax: LearningCurveDisplay.from_estimator(model, ax=ax),
+        lambda model, ax: TrainingCurveDisplay.from_estimator(model, ax=ax),
         lambda model, ax: SampleDisplay.from_estimator(model, image_shape=SHAPE, ax=ax),
         lambda model, ax: ReconstructionDisplay.from_estimator(
             model, X[:3], image_shape=SHAPE, ax=ax
@@ -164,8 +165,8 @@ def test_image_shape_that_does_not_fit(rbm, plane_vae, shape):
     assert not plt.get_fignums()
 
 
-def test_learning_curve_of_an_rbm(rbm):
-    display = LearningCurveDisplay.from_estimator(rbm, linewidth=3)
+def test_training_curve_of_an_rbm(rbm):
+    display = TrainingCurveDisplay.from_estimator(rbm, linewidth=3)
     history, (train, validation) = rbm.history_, display.lines_
     np.testing.assert_array_equal(train.get_xdata(), history.epoch)
     np.testing.assert_array_equal(train.get_ydata(), history.train_log_likelihood)
@@ -188,8 +189,8 @@ def test_learning_curve_of_an_rbm(rbm):
     ]
 
 
-def test_learning_curve_without_validation_of_one_epoch(exact_rbm):
-    display = LearningCurveDisplay.from_estimator(exact_rbm)
+def test_training_curve_without_validation_of_one_epoch(exact_rbm):
+    display = TrainingCurveDisplay.from_estimator(exact_rbm)
     (line,) = display.lines_
     assert line.get_marker() == "o"
     assert display.bands_ == []
@@ -200,8 +201,8 @@ def test_learning_curve_without_validation_of_one_epoch(exact_rbm):
     assert low < line.get_ydata()[0] < high
 
 
-def test_learning_curve_of_a_vae(vae):
-    display = LearningCurveDisplay.from_estimator(vae)
+def test_training_curve_of_a_vae(vae):
+    display = TrainingCurveDisplay.from_estimator(vae)
     (train,) = display.lines_
     np.testing.assert_array_equal(train.get_ydata(), vae.history_.train_elbo)
     assert display.bands_ == []
@@ -211,7 +212,7 @@ def test_learning_curve_of_a_vae(vae):
 def curve_display(scores):
     unknown = np.full(len(scores), np.nan)
     epoch = np.arange(1, len(scores) + 1)
-    return LearningCurveDisplay(epoch=epoch, train=scores, validation=unknown).plot()
+    return TrainingCurveDisplay(epoch=epoch, train=scores, validation=unknown).plot()
 
 
 def test_early_epochs_off_the_axis_are_marked():
@@ -250,7 +251,7 @@ def test_all_other_epochs_are_on_the_axis(scores):
 
 
 def test_an_unknown_error_leaves_the_curve_readable():
-    display = LearningCurveDisplay(
+    display = TrainingCurveDisplay(
         epoch=[1, 2],
         train=[-3.0, -2.0],
         validation=[-3.5, -2.5],
@@ -261,8 +262,8 @@ def test_an_unknown_error_leaves_the_curve_readable():
 
 
 def test_a_second_curve_hides_nothing_of_the_first(rbm, vae):
-    ax = LearningCurveDisplay.from_estimator(rbm).ax_
-    LearningCurveDisplay.from_estimator(vae, ax=ax)
+    ax = TrainingCurveDisplay.from_estimator(rbm).ax_
+    TrainingCurveDisplay.from_estimator(vae, ax=ax)
     low, high = ax.get_ylim()
     for scores in (rbm.history_.train_log_likelihood, vae.history_.train_elbo):
         assert low < scores.min() and scores.max() < high
@@ -345,6 +346,10 @@ def test_binarised_data_are_shown_as_the_model_sees_them(gaussian_vae):
         gaussian_vae, rows, image_shape=SHAPE
     )
     np.testing.assert_array_equal(display.X, rows)
+    for likelihood in ("bernoulli", Bernoulli()):
+        model = small_vae(2, X, likelihood=likelihood)
+        display = ReconstructionDisplay.from_estimator(model, rows, image_shape=SHAPE)
+        np.testing.assert_array_equal(display.X, rows > 0.5)
 
 
 def test_components(rbm):
@@ -505,9 +510,9 @@ def test_models_without_a_grid(rbm, vae, exact_rbm):
             ),
             "X has shape",
         ),
-        (LearningCurveDisplay(epoch=[], train=[], validation=[]), "have shapes"),
+        (TrainingCurveDisplay(epoch=[], train=[], validation=[]), "have shapes"),
         (
-            LearningCurveDisplay(epoch=[1], train=[-np.inf], validation=[np.nan]),
+            TrainingCurveDisplay(epoch=[1], train=[-np.inf], validation=[np.nan]),
             "got inf",
         ),
         (

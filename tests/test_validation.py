@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csc_array, csr_array, csr_matrix
+from sklearn import config_context
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from skgen import BinaryRBM, validation
@@ -231,7 +232,7 @@ def test_negative_threshold_needs_a_dense_array(X):
 
 
 def test_threshold_is_strict(X):
-    assert_array_equal(validation.thresholded(np.array([[0.5, 0.6]]), 0.5), [[0, 1]])
+    assert_array_equal(validation.binarized(np.array([[0.5, 0.6]]), 0.5), [[0, 1]])
 
 
 def test_duplicate_entries_of_a_sparse_matrix_add_up():
@@ -242,6 +243,33 @@ def test_duplicate_entries_of_a_sparse_matrix_add_up():
     rbm = quick(binarize=0.5).fit(X)
     assert_array_equal(X.data, entries)
     assert_array_equal(rbm.transform(X), rbm.transform(X.toarray()))
+
+
+@pytest.mark.parametrize("container", [np.asarray, csr_array])
+def test_the_cell_is_named_whatever_the_size_of_a_block(container):
+    X = np.zeros((50, 8))
+    X[37, 5] = X[37, 6] = X[41, 0] = 3
+    message = "got 3.0 at row 37, column 5"
+    for megabytes in (0, 20 * 8 * 256 / 2**20, 1024):
+        with (
+            config_context(working_memory=megabytes),
+            pytest.raises(ValueError, match=message),
+        ):
+            validation.binary(container(X), "remedy")
+
+
+def test_blocks_of_rows_follow_the_working_memory():
+    """256 bytes a value: 2**22 values by default, a row at least."""
+
+    def n_rows(megabytes):
+        with config_context(working_memory=megabytes):
+            return [
+                block.stop - block.start for block in validation.row_blocks(10, 2**20)
+            ]
+
+    assert n_rows(1024) == [4, 4, 2]
+    assert n_rows(512) == [2] * 5
+    assert n_rows(0) == n_rows(0.5) == [1] * 10
 
 
 def test_random_states():

@@ -1,8 +1,8 @@
-"""Displays of fitted models: learning curves, samples, weights and latent spaces.
+"""Displays of fitted models: training curves, samples, weights and latent spaces.
 
-They follow scikit-learn's displays: ``from_estimator`` computes and draws, the
-constructor stores plain data, ``plot`` draws them. Only ``plot`` needs matplotlib, and
-it changes nothing of its global state.
+They work like scikit-learn's displays. ``from_estimator`` computes the data and draws
+them; the constructor stores plain data, and ``plot`` draws these. Only ``plot`` imports
+matplotlib. It leaves matplotlib's global settings unchanged.
 """
 
 from skgen.plotting.images import (
@@ -11,12 +11,12 @@ from skgen.plotting.images import (
     SampleDisplay,
 )
 from skgen.plotting.latent import LatentSpaceDisplay
-from skgen.plotting.learning_curve import LearningCurveDisplay
+from skgen.plotting.training_curve import TrainingCurveDisplay
 
 __all__ = [
     "ComponentsDisplay",
     "LatentSpaceDisplay",
-    "LearningCurveDisplay",
     "ReconstructionDisplay",
     "SampleDisplay",
+    "TrainingCurveDisplay",
 ]

@@ -1,8 +1,10 @@
-"""What all displays share."""
+"""The base class of all displays."""
+
+import abc
 
 
-class Display:
-    """What all displays share: ``plot`` finds the axes, a subclass draws."""
+class Display(abc.ABC):
+    """Stored data that ``plot`` checks and draws; a subclass says how."""
 
     def plot(self, ax=None, **kwargs):
         """Draw the stored data.
@@ -10,10 +12,10 @@ class Display:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None: axes of a new figure. A figure of several displays leaves room for
-            their legends and colour bars with ``layout="constrained"``.
+            None: axes of a new figure. Create your own figure with
+            ``layout="constrained"``: it keeps room for legends and colour bars.
         **kwargs : dict
-            Passed to the matplotlib method that the class names.
+            Passed to the matplotlib method that the class documents.
 
         Returns
         -------
@@ -25,7 +27,7 @@ class Display:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the stored data do not fit together.
+            If the stored data do not fit together. No figure is made.
 
         Examples
         --------
@@ -50,5 +52,10 @@ class Display:
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
+    @abc.abstractmethod
     def _check(self):
         """Raise ValueError if the data cannot be drawn, before a figure is made."""
+
+    @abc.abstractmethod
+    def _draw(self, ax, **kwargs):
+        """Draw on the axes and store the artists."""

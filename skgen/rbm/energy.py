@@ -4,9 +4,9 @@ With visible units x in {0, 1}^M, hidden units h in {0, 1}^N and parameters a, b
 
     E(x, h) = -(a.x + b.h + x'Wh)         P(x, h) = exp(-E(x, h)) / Z
 
-Everything is a function of arrays: one row per configuration, energies and
-log-probabilities in nats, dtype that of the arguments; sums over units are
-accumulated in float64.
+All functions take arrays X of shape (n_samples, M) and H of shape (n_samples, N), one
+configuration per row. Energies and log-probabilities are in nats. Arrays keep the dtype
+of the arguments; sums over units are accumulated in float64.
 
 References
 ----------
@@ -26,24 +26,16 @@ _FACTORS_PER_LOG = 64
 
 
 class RBMParameters(NamedTuple):
-    """Parameters of an RBM with M visible and N hidden units.
+    """Parameters of an RBM with M visible and N hidden units, all log-odds.
 
     Attributes
     ----------
     weights : ndarray of shape (M, N)
-        W, log-odds.
+        W.
     visible_bias : ndarray of shape (M,)
-        a, log-odds.
+        a.
     hidden_bias : ndarray of shape (N,)
-        b, log-odds.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> parameters = RBMParameters(np.zeros((3, 2)), np.zeros(3), np.zeros(2))
-    >>> parameters.transposed().weights.shape
-    (2, 3)
+        b.
     """
 
     weights: np.ndarray
@@ -62,17 +54,7 @@ class RBMParameters(NamedTuple):
 def energy(parameters, X, H):
     """Energy of joint configurations, E(x, h) = -(a.x + b.h + x'Wh).
 
-    Parameters
-    ----------
-    parameters : RBMParameters
-    X : ndarray of shape (n_samples, M)
-    H : ndarray of shape (n_samples, N)
-        Linear in h: probabilities in place of states give the expected energy.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Nats.
+    It is linear in h: probabilities in place of states give the expected energy.
 
     Examples
     --------
@@ -87,45 +69,30 @@ def energy(parameters, X, H):
 
 
 def free_energy(parameters, X):
-    """Free energy of visible configurations, P(x) = exp(-F(x)) / Z.
+    """Free energy of visible configurations, with P(x) = exp(-F(x)) / Z.
 
-    F(x) = -a.x - sum_j log(1 + exp(b_j + x'W_:j))
-
-    Parameters
-    ----------
-    parameters : RBMParameters
-    X : ndarray of shape (n_samples, M)
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Nats, float64.
+    F(x) = -a.x - sum_j log(1 + exp(b_j + x'W_:j)), in float64.
 
     Examples
     --------
+    exp(-F(x)) is the sum of exp(-E(x, h)) over the states of h.
+
     >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters, free_energy
-    >>> parameters = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
-    >>> np.exp(-free_energy(parameters, np.zeros((1, 2))))  # 2^3 hidden states
-    array([8.])
+    >>> from skgen.rbm.energy import RBMParameters, energy, free_energy
+    >>> parameters = RBMParameters(np.ones((2, 1)), np.zeros(2), np.full(1, -0.5))
+    >>> X = np.ones((2, 2))
+    >>> total = np.exp(-energy(parameters, X, np.array([[0.0], [1.0]]))).sum()
+    >>> np.allclose(np.exp(-free_energy(parameters, X)), total)
+    True
     """
     linear = X @ parameters.visible_bias
     return -(linear + softplus_sum(hidden_input(parameters, X)))
 
 
 def hidden_free_energy(parameters, H):
-    """Free energy of hidden configurations, P(h) = exp(-F(h)) / Z.
+    """Free energy of hidden configurations, with P(h) = exp(-F(h)) / Z.
 
-    F(h) = -b.h - sum_i log(1 + exp(a_i + W_i:'h)); arguments and result as in
-    :func:`free_energy`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters, hidden_free_energy
-    >>> parameters = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
-    >>> np.exp(-hidden_free_energy(parameters, np.zeros((1, 3))))
-    array([4.])
+    F(h) = -b.h - sum_i log(1 + exp(a_i + W_i:'h)), in float64.
     """
     return free_energy(parameters.transposed(), H)
 
@@ -137,9 +104,10 @@ def hidden_probability(parameters, X, out=None):
     --------
     >>> import numpy as np
     >>> from skgen.rbm.energy import RBMParameters, hidden_probability
-    >>> parameters = RBMParameters(np.ones((2, 1)), np.zeros(2), np.zeros(1))
-    >>> hidden_probability(parameters, np.array([[0.0, 0.0]]))
-    array([[0.5]])
+    >>> parameters = RBMParameters(np.log([[3.0]]), np.zeros(1), np.zeros(1))
+    >>> hidden_probability(parameters, np.array([[0.0], [1.0]]))
+    array([[0.5 ],
+           [0.75]])
     """
     return logistic(hidden_input(parameters, X, out))
 
@@ -151,74 +119,45 @@ def visible_probability(parameters, H):
     --------
     >>> import numpy as np
     >>> from skgen.rbm.energy import RBMParameters, visible_probability
-    >>> parameters = RBMParameters(np.ones((2, 1)), np.zeros(2), np.zeros(1))
-    >>> visible_probability(parameters, np.array([[0.0]]))
-    array([[0.5, 0.5]])
+    >>> parameters = RBMParameters(np.log([[3.0]]), np.zeros(1), np.zeros(1))
+    >>> visible_probability(parameters, np.array([[0.0], [1.0]]))
+    array([[0.5 ],
+           [0.75]])
     """
     return hidden_probability(parameters.transposed(), H)
 
 
 def log_conditional_hidden(parameters, H, X):
-    """log P(h | x) = sum_j log P(h_j | x) of whole hidden configurations.
-
-    Parameters
-    ----------
-    parameters : RBMParameters
-    H : ndarray of shape (n_samples, N)
-        Hidden configurations, 0/1.
-    X : ndarray of shape (n_samples, M)
-        The visible configurations they are conditioned on.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Nats, float64.
+    """log P(h | x) = sum_j log P(h_j | x) of whole configurations H, in float64.
 
     Examples
     --------
+    Bayes' theorem: log P(h | x) = -E(x, h) + F(x).
+
     >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters, log_conditional_hidden
-    >>> parameters = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
-    >>> np.exp(log_conditional_hidden(parameters, np.ones((1, 3)), np.ones((1, 2))))
-    array([0.125])
+    >>> from skgen.rbm.energy import RBMParameters, energy, free_energy
+    >>> from skgen.rbm.energy import log_conditional_hidden
+    >>> parameters = RBMParameters(np.ones((2, 1)), np.zeros(2), np.full(1, -0.5))
+    >>> X, H = np.array([[1.0, 0.0]]), np.ones((1, 1))
+    >>> joint = -energy(parameters, X, H) + free_energy(parameters, X)
+    >>> np.allclose(log_conditional_hidden(parameters, H, X), joint)
+    True
     """
     inputs = hidden_input(parameters, X)
     return np.einsum("ij,ij->i", inputs, H) - softplus_sum(inputs)
 
 
 def log_conditional_visible(parameters, X, H):
-    """log P(x | h) = sum_i log P(x_i | h) of whole visible configurations.
-
-    Arguments and result as in :func:`log_conditional_hidden`, layers exchanged.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters, log_conditional_visible
-    >>> parameters = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
-    >>> np.exp(log_conditional_visible(parameters, np.ones((1, 2)), np.ones((1, 3))))
-    array([0.25])
-    """
+    """log P(x | h) = sum_i log P(x_i | h) of whole configurations X, in float64."""
     return log_conditional_hidden(parameters.transposed(), X, H)
 
 
 def pseudo_log_likelihood(parameters, X):
-    """Exact pseudo-log-likelihood, sum_i log P(x_i | the other x).
+    """Exact pseudo-log-likelihood of states X, sum_i log P(x_i | the other x).
 
     Flipping x_i moves the input of hidden unit j by d_ij = (1 - 2 x_i) W_ij, hence
     F(x) - F(x with x_i flipped) = (1 - 2 x_i) a_i + sum_j log(1 + p_j (e^d_ij - 1))
-    with p_j = P(h_j = 1 | x).
-
-    Parameters
-    ----------
-    parameters : RBMParameters
-    X : ndarray of shape (n_samples, M)
-        States, 0/1.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Nats, float64. The time grows with n_samples * M * N.
+    with p_j = P(h_j = 1 | x). The time grows with n_samples * M * N.
 
     References
     ----------
@@ -226,11 +165,13 @@ def pseudo_log_likelihood(parameters, X):
 
     Examples
     --------
+    It is the log-likelihood where units are independent: here 1/2 and 3/4.
+
     >>> import numpy as np
     >>> from skgen.rbm.energy import RBMParameters, pseudo_log_likelihood
-    >>> parameters = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
-    >>> np.exp(pseudo_log_likelihood(parameters, np.zeros((1, 2))))
-    array([0.25])
+    >>> parameters = RBMParameters(np.zeros((2, 3)), np.log([1.0, 3.0]), np.zeros(3))
+    >>> np.exp(pseudo_log_likelihood(parameters, np.ones((1, 2))))
+    array([0.375])
     """
     inputs = hidden_input(parameters, X)
     unflipped = softplus_sum(inputs)
@@ -243,47 +184,22 @@ def pseudo_log_likelihood(parameters, X):
 
 
 def hidden_input(parameters, X, out=None):
-    """Log-odds of the hidden units given x, b + x'W, shape (n_samples, N).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters, hidden_input
-    >>> parameters = RBMParameters(np.ones((2, 1)), np.zeros(2), np.zeros(1))
-    >>> hidden_input(parameters, np.array([[1.0, 1.0]]))
-    array([[2.]])
-    """
+    """Log-odds of the hidden units given x, b + x'W, shape (n_samples, N)."""
     inputs = np.matmul(X, parameters.weights, out=out)
     inputs += parameters.hidden_bias
     return inputs
 
 
 def visible_input(parameters, H, out=None):
-    """Log-odds of the visible units given h, a + Wh, shape (n_samples, M).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters, visible_input
-    >>> parameters = RBMParameters(np.ones((2, 1)), np.zeros(2), np.zeros(1))
-    >>> visible_input(parameters, np.array([[1.0]]))
-    array([[1., 1.]])
-    """
+    """Log-odds of the visible units given h, a + Wh, shape (n_samples, M)."""
     return hidden_input(parameters.transposed(), H, out)
 
 
 def logistic(x):
     """sigmoid(x), in place.
 
-    The float32 form through the vectorised exponential is three times as fast as
-    scipy's expit; an overflowing exponential gives the right limit, 0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import logistic
-    >>> logistic(np.array([0.0, 800.0, -800.0]))
-    array([0.5, 1. , 0. ])
+    For float32 the vectorised exponential is three times as fast as scipy's expit. An
+    overflowing exponential gives the right limit, 0.
     """
     if x.dtype != np.float32:
         return expit(x, out=x)
@@ -297,16 +213,9 @@ def logistic(x):
 def softplus_sum(x):
     """sum_j log(1 + exp(x_j)) over the last axis, accumulated in float64.
 
-    log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), and the bounded factors 1 + e^-|x| are
-    multiplied in groups so that one logarithm serves many of them: five times as fast
+    log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). The bounded factors 1 + e^-|x| are
+    multiplied in groups, so that one logarithm serves many of them: five times as fast
     as logaddexp and no less accurate.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import softplus_sum
-    >>> np.exp(softplus_sum(np.zeros((1, 3))))
-    array([8.])
     """
     factors = np.abs(x)
     np.negative(factors, out=factors)

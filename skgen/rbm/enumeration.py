@@ -1,7 +1,7 @@
 """Enumeration of a small layer: every state of N binary units, and its weight.
 
-The marginal of one layer is a product over the units of the other, so a model whose
-smaller layer has few units is known exactly: its partition function, its
+The marginal of one layer is a product over the units of the other. A model whose
+smaller layer has few units is therefore known exactly: its partition function, its
 expectations and independent draws from it all come from the 2^N weights
 f(h) = exp(b.h) prod_i (1 + exp(a_i + W_i:'h)).
 """
@@ -10,25 +10,15 @@ import numpy as np
 
 from skgen.rbm.energy import softplus_sum
 
-MAX_UNITS = 20
-"""Largest layer that is enumerated: 2^20 states, a few seconds at 784 other units."""
-
-MAX_UNITS_SUMMED = 25
-"""The same where states are summed over once and not held, on request: a minute or two.
-"""
+MAX_UNITS = 20  # 2^20 states: a few seconds at 784 other units
+MAX_UNITS_SUMMED = 25  # on request, summed and not held: a minute or two
 
 _MAX_EXPONENT = 700.0  # float64 overflows at exp(709)
 _LOW_UNITS = 7  # 2^7 states of 1,000 units fit a core's cache
 
 
 def check_size(n_visible, n_hidden, limit=MAX_UNITS):
-    """Raise ValueError, naming the limit, if neither layer can be enumerated.
-
-    Examples
-    --------
-    >>> from skgen.rbm.enumeration import check_size
-    >>> check_size(784, 20)
-    """
+    """Raise ValueError, naming the limit, if neither layer can be enumerated."""
     if min(n_visible, n_hidden) > limit:
         raise ValueError(
             f"Exact computation enumerates the smaller layer and is limited to "
@@ -39,23 +29,7 @@ def check_size(n_visible, n_hidden, limit=MAX_UNITS):
 
 
 def smaller_layer_last(parameters, limit=MAX_UNITS):
-    """The model with its smaller layer as the hidden one, and whether it was turned.
-
-    Raises
-    ------
-    ValueError
-        If the smaller layer has more than `limit` units.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.enumeration import smaller_layer_last
-    >>> wide = RBMParameters(np.zeros((2, 3)), np.zeros(2), np.zeros(3))
-    >>> turned, was_turned = smaller_layer_last(wide)
-    >>> turned.weights.shape, was_turned
-    ((3, 2), True)
-    """
+    """The model with its smaller layer as the hidden one, and whether it was turned."""
     n_visible, n_hidden = parameters.weights.shape
     check_size(n_visible, n_hidden, limit)
     turned = n_visible < n_hidden
@@ -63,73 +37,23 @@ def smaller_layer_last(parameters, limit=MAX_UNITS):
 
 
 def states(indices, n_units):
-    """Binary states of the given numbers: bit j of a number is unit j.
-
-    Parameters
-    ----------
-    indices : ndarray of int of shape (n,)
-    n_units : int
-
-    Returns
-    -------
-    ndarray of shape (n, n_units)
-        uint8.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.enumeration import states
-    >>> states(np.arange(4), 2)
-    array([[0, 0],
-           [1, 0],
-           [0, 1],
-           [1, 1]], dtype=uint8)
-    """
+    """Binary states with the given numbers, uint8: bit j of a number is unit j."""
     bits = np.asarray(indices)[:, None] >> np.arange(n_units)
     return (bits & 1).astype(np.uint8)
 
 
 def log_state_weights(parameters):
-    """log f(h) of all 2^N hidden states, in the order of :func:`states`.
-
-    Parameters
-    ----------
-    parameters : RBMParameters
-        At most ``MAX_UNITS`` hidden units.
-
-    Returns
-    -------
-    ndarray of shape (2^N,)
-        Nats, float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.enumeration import log_state_weights
-    >>> parameters = RBMParameters(np.zeros((3, 1)), np.zeros(3), np.zeros(1))
-    >>> np.exp(log_state_weights(parameters))
-    array([8., 8.])
-    """
+    """log f(h) of all 2^N hidden states in float64, in the order of :func:`states`."""
     return np.concatenate(list(blocks_of_log_state_weights(parameters)))
 
 
 def blocks_of_log_state_weights(parameters):
     """The values of :func:`log_state_weights` in blocks of at most 2^7 states.
 
-    The states of the low units form a block; each state of the high units shifts the
+    The states of the low units form a block. Each state of the high units shifts the
     inputs of the block, so the exponentials are computed once and only multiplied:
     1 + exp(low + high) = 1 + exp(low) exp(high). As many factors are multiplied before
     a logarithm as the largest possible input allows without overflow.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.enumeration import blocks_of_log_state_weights
-    >>> parameters = RBMParameters(np.zeros((3, 9)), np.zeros(3), np.zeros(9))
-    >>> [len(block) for block in blocks_of_log_state_weights(parameters)]
-    [128, 128, 128, 128]
     """
     weights, visible_bias, hidden_bias = parameters.astype(np.float64)
     n_visible, n_hidden = weights.shape

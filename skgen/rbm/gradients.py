@@ -4,15 +4,16 @@
 
 Each phase is the mean of the statistics x, h and x h' over an ensemble of (x, h) pairs;
 the phases differ only in where the pairs come from. The positive phase takes the data
-and P(h | x); the negative phase states x of the model, from a Gibbs chain that starts
-at the data (CD), goes on from update to update (PCD) or is tempered, again with
-P(h | x), or all states (exact). Each phase is averaged by its own count, so any number
-of rows and chains is unbiased. Both together are one ensemble in which the pairs of
-the negative phase have negative weights: their gradient is a single product.
+and P(h | x). The negative phase takes states x of the model, again with P(h | x): from
+a Gibbs chain that starts at the data (CD), goes on from update to update (PCD) or is
+tempered, or by enumeration of all states (exact). Each phase is averaged by its own
+count, so the gradient is unbiased for any number of rows and chains. In code, both
+phases are one ensemble in which the pairs of the negative phase have negative weights,
+so that the gradient is a single product.
 
-With offsets (mu, lam) the gradient is that of the centred model, E depending on
-x - mu and h - lam, mapped back to (W, a, b): better conditioned and independent of
-which state of a unit is called 1.
+With offsets (mu, lam), E depends on x - mu and h - lam. The gradient of this centred
+model is mapped back to (W, a, b). It is better conditioned than the plain gradient, and
+does not depend on which state of a unit is called 1.
 
 References
 ----------
@@ -52,36 +53,27 @@ class Moments(NamedTuple):
 def moments(X, H, offsets, weights, out=None):
     """Sums of x - mu, h - lam and (x - mu)(h - lam)' over weighted (x, h) pairs.
 
-    With v, q and s the sums of w x, w h and w, the last of them is
+    With v, q and s the sums of w x, w h and w,
 
         sum w (x - mu)(h - lam)' = sum w x h' - v lam' - mu (q - s lam)',
 
-    so that two more rows of x and w h make the product the centred one.
+    so that two more rows of x and w h make a plain product the centred one.
 
     Parameters
     ----------
     X : ndarray of shape (n + 2, M)
-        The last two rows are memory for what centres the product.
+        The last two rows are memory for centring.
     H : ndarray of shape (n + 2, N)
         States or, to reduce the variance, P(h | x). Overwritten.
     offsets : Offsets
     weights : ndarray of shape (n,)
-        Probabilities of the pairs, or those of both phases by :func:`phase_weights`.
+        Probabilities of the pairs, or :func:`phase_weights`.
     out : ndarray of shape (M, N), default=None
         Memory for the product.
 
     Returns
     -------
     Moments
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.gradients import Offsets, moments
-    >>> X, H = np.array([[0.0], [1.0], [0.0], [0.0]]), np.ones((4, 1))
-    >>> half = Offsets(np.full(1, 0.5), np.full(1, 0.5))
-    >>> moments(X, H, half, weights=np.array([0.0, 1.0])).product
-    array([[0.25]])
     """
     total = weights.sum()
     visible, hidden = weights @ X[:-2], weights @ H[:-2]
@@ -96,40 +88,16 @@ def moments(X, H, offsets, weights, out=None):
 def phase_weights(n_rows, n_model, dtype=np.float32):
     """Weights of rows of data followed by states of the model: 1/n_rows, -1/n_model.
 
-    Moments with these weights are those of the positive minus the negative phase.
-
-    Examples
-    --------
-    >>> from skgen.rbm.gradients import phase_weights
-    >>> phase_weights(2, 1)
-    array([ 0.5,  0.5, -1. ], dtype=float32)
+    Moments with these weights are the positive minus the negative phase.
     """
     model = np.full(n_model, -1 / max(n_model, 1), dtype)
     return np.append(np.full(n_rows, 1 / n_rows, dtype), model)
 
 
 def uncentred(difference, offsets):
-    """The gradient in (W, a, b) from the difference of the phases' centred moments.
+    """The likelihood gradient in (W, a, b), as RBMParameters.
 
-    Parameters
-    ----------
-    difference : Moments
-        Positive minus negative.
-    offsets : Offsets
-        Those of the moments.
-
-    Returns
-    -------
-    RBMParameters
-        The direction in which the log-likelihood grows.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.gradients import Moments, Offsets, uncentred
-    >>> difference = Moments(np.ones(2), np.zeros(1), np.ones((2, 1)))
-    >>> uncentred(difference, Offsets(np.zeros(2), np.full(1, 0.5))).visible_bias
-    array([0.5, 0.5])
+    `difference` holds the moments about `offsets`, positive minus negative phase.
     """
     visible, hidden, product = difference
     return RBMParameters(
@@ -140,74 +108,41 @@ def uncentred(difference, offsets):
 def exact_moments(parameters, offsets):
     """Moments under the model itself, by enumeration of the smaller layer.
 
-    Parameters
-    ----------
-    parameters : RBMParameters
-    offsets : Offsets
-
-    Returns
-    -------
-    Moments
-
-    Raises
-    ------
-    ValueError
-        If the smaller layer is too large, naming the limit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.gradients import Offsets, exact_moments
-    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
-    >>> exact_moments(parameters, Offsets(np.zeros(2), np.zeros(1))).visible
-    array([0.5, 0.5])
+    Raises ValueError, naming the limit, if it has more than 20 units.
     """
     small, turned = smaller_layer_last(parameters)
-    about = Offsets(offsets.hidden, offsets.visible) if turned else offsets
+    about = Offsets(*offsets[::-1]) if turned else offsets
     log_weights = log_state_weights(small)
     weights = np.exp(log_weights - log_weights.max())
     weights = (weights / weights.sum()).astype(small.weights.dtype)
-    total = Moments(*(np.zeros_like(array) for array in (*small[1:], small.weights)))
+    total = Moments(0, 0, 0)
     for start in range(0, weights.size, _STATES_PER_BLOCK):
         block = np.arange(start, min(start + _STATES_PER_BLOCK, weights.size))
         H = np.zeros((block.size + 2, small.hidden_bias.size), weights.dtype)
         H[:-2] = states(block, small.hidden_bias.size)
         X = visible_probability(small, H)
-        for sum_, part in zip(total, moments(X, H, about, weights[block])):
-            sum_ += part
+        total = Moments(*map(np.add, total, moments(X, H, about, weights[block])))
     if turned:
         return Moments(total.hidden, total.visible, total.product.T)
     return total
 
 
 def log_likelihood_gradient(parameters, X):
-    """Exact gradient of the mean of log P(x) over the rows of X.
+    """Exact gradient of the mean of log P(x) over the rows of X, as RBMParameters.
 
-    Parameters
-    ----------
-    parameters : RBMParameters
-        A model whose smaller layer can be enumerated.
-    X : ndarray of shape (n_samples, M)
-        States, 0/1.
-
-    Returns
-    -------
-    RBMParameters
-
-    Raises
-    ------
-    ValueError
-        If the smaller layer is too large, naming the limit.
+    Raises ValueError, naming the limit, if the smaller layer has more than 20 units.
 
     Examples
     --------
+    At W = 0 it is the mean of the data minus the mean of the model, 1/2.
+
     >>> import numpy as np
     >>> from skgen.rbm.energy import RBMParameters
     >>> from skgen.rbm.gradients import log_likelihood_gradient
     >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
-    >>> log_likelihood_gradient(parameters, np.ones((1, 2))).visible_bias
-    array([0.5, 0.5])
+    >>> X = np.array([[0.0, 1.0], [1.0, 1.0]])
+    >>> log_likelihood_gradient(parameters, X).visible_bias
+    array([0. , 0.5])
     """
     none = Offsets(*(np.zeros_like(bias) for bias in parameters[1:]))
     weights = phase_weights(len(X), 0, parameters.weights.dtype)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgen.fitting import averaging_share
+from skgen.rbm.annealing import RollingParticles, flattened_base, new_rolling, roll
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import (
     Offsets,
@@ -20,18 +20,17 @@ from skgen.rbm.gradients import (
     phase_weights,
     uncentred,
 )
-from skgen.rbm.partition import flattened_base
-from skgen.rbm.rolling import Belt, new_belt, roll
 from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
+from skgen.run import averaging_share
 from skgen.validation import dense_rows
 
 N_PARTICLES = 100
 """Particles of rolling AIS."""
 
-_BELT_BUDGET = 0.08  # of the arithmetic of training
+_ROLLING_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
-_UPDATES_TO_SETTLE = 5  # decay and averaging cost passes over the weights
+_UPDATES_PER_AVERAGE = 5  # decay and averaging cost passes over the weights
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -48,65 +47,32 @@ class Settings(NamedTuple):
 
 
 class TrainingState(NamedTuple):
-    """All that training goes on from; its arrays are updated in place.
-
-    Attributes
-    ----------
-    parameters : RBMParameters
-        The last iterate, float32.
-    velocity : RBMParameters
-        Momentum.
-    average : RBMParameters
-        Running average of the iterates: the model.
-    offsets : Offsets
-        Running means of x and P(h | x) over the data.
-    chains : ndarray of shape (n_chains, N)
-        Hidden states of the persistent chains.
-    ladder : Ladder or None
-        Chains of parallel tempering, once it has been used.
-    base_bias : ndarray of shape (M,)
-        Of the base model of annealed importance sampling, float32.
-    belt : Belt or None
-        Rolling AIS; None where log Z is enumerated.
-    n_updates : int
-    rng : numpy.random.Generator
-    """
+    """All that training needs to go on; its arrays are updated in place."""
 
     parameters: RBMParameters
+    """The last iterate, float32."""
     velocity: RBMParameters
+    """Momentum."""
     average: RBMParameters
+    """Running average of the iterates: the model."""
     offsets: Offsets
+    """Running means of x and P(h | x) over the data."""
     chains: np.ndarray
+    """Hidden states of the persistent chains, shape (n_chains, N)."""
     ladder: Ladder | None
+    """Chains of parallel tempering, once it has been used."""
     base_bias: np.ndarray
-    belt: Belt | None
+    """Of the base model of annealed importance sampling, float32, shape (M,)."""
+    rolling: RollingParticles | None
+    """Rolling AIS; None where log Z is enumerated."""
     n_updates: int
     rng: np.random.Generator
 
 
-def initial_state(marginals, n_components, n_chains, with_belt, rng):
+def initial_state(marginals, n_components, n_chains, with_rolling, rng):
     """State before the first update: the product of the data's marginals, W near 0.
 
-    Parameters
-    ----------
-    marginals : ndarray of shape (M,)
-        P(x_i = 1), strictly between 0 and 1.
-    n_components, n_chains : int
-    with_belt : bool
-        Whether log Z is to be estimated by rolling AIS.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    TrainingState
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.training import initial_state
-    >>> rng = np.random.default_rng(0)
-    >>> initial_state(np.full(3, 0.5), 2, 5, False, rng).parameters.visible_bias
-    array([0., 0., 0.], dtype=float32)
+    The marginals P(x_i = 1) lie strictly between 0 and 1.
     """
     base_bias = flattened_base(marginals)
     marginals = marginals.astype(np.float32)
@@ -115,7 +81,7 @@ def initial_state(marginals, n_components, n_chains, with_belt, rng):
         2 * base_bias,
         np.zeros(n_components, np.float32),
     )
-    belt = new_belt(start, base_bias, N_PARTICLES, rng) if with_belt else None
+    rolling = new_rolling(start, base_bias, N_PARTICLES, rng) if with_rolling else None
     start.weights[:] = rng.normal(0, 0.01, start.weights.shape)
     X = bernoulli(np.broadcast_to(marginals, (n_chains, marginals.size)), rng)
     return TrainingState(
@@ -126,104 +92,82 @@ def initial_state(marginals, n_components, n_chains, with_belt, rng):
         chains=sample_hidden(start, X, rng),
         ladder=None,
         base_bias=base_bias,
-        belt=belt,
+        rolling=rolling,
         n_updates=0,
         rng=rng,
     )
 
 
-def train_epoch(state, X, settings, learning_rates, resample=False):
-    """One pass over the rows of X in shuffled mini-batches.
+class Trainer:
+    """Epochs over the rows of X in shuffled mini-batches.
 
-    Parameters
-    ----------
-    state : TrainingState
-    X : ndarray or CSR matrix of shape (n_samples, M)
-        0/1, or with `resample` the probabilities of 1.
-    settings : Settings
-    learning_rates : ndarray of shape (n_updates,)
-        One for each batch.
-    resample : bool, default=False
-        Draw each row from its probabilities.
-
-    Returns
-    -------
-    TrainingState
-
-    Raises
-    ------
-    FloatingPointError
-        If the parameters are no longer finite, or are beyond any log-odds of use.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.training import Settings, initial_state, train_epoch
-    >>> state = initial_state(np.full(3, 0.5), 2, 5, True, np.random.default_rng(0))
-    >>> settings = Settings(2, 0.0, 0.0, 1, "pcd", True, 0.99)
-    >>> X = np.ones((4, 3), dtype=np.uint8)
-    >>> train_epoch(state, X, settings, np.full(2, 0.1)).n_updates
-    2
+    X is 0/1, dense or CSR; with `resample` it holds the probabilities of 1, and each
+    epoch draws its rows anew.
     """
-    rng = state.rng
-    rows = rng.permutation(X.shape[0])
-    batches = np.split(rows, range(settings.batch_size, rows.size, settings.batch_size))
-    n_chains = _chains_per_update(settings, len(state.chains), settings.batch_size)
-    stride = _updates_per_move(settings, n_chains)
-    if settings.negative_phase == "tempered" and state.ladder is None:
-        X_start = sample_visible(state.parameters, state.chains, rng)
-        state = state._replace(ladder=new_ladder(X_start))
-    memory = new_memory(settings.batch_size + n_chains, state.parameters)
-    n_settled, n_rolled = 0, state.n_updates
-    with np.errstate(over="ignore", invalid="ignore"):  # answered by the check below
-        for n_done, batch in enumerate(batches, start=1):
-            X_batch = memory.X[: batch.size]
-            X_batch[:] = dense_rows(X, batch)
-            if resample:
-                bernoulli(X_batch, rng, out=X_batch)
-            rate = learning_rates[n_done - 1]
-            state = update(state, memory, batch.size, settings, rate)
-            if state.n_updates % _UPDATES_TO_SETTLE == 0 or n_done == len(batches):
-                _settle(state, memory, settings, learning_rates[n_settled:n_done])
-                n_settled = n_done
-            if state.n_updates - n_rolled >= min(stride, 1 + state.n_updates // 50):
-                state, n_rolled = _rolled(state), state.n_updates
-        _check_finite(state, learning_rates[0])
-        state = _rolled(state)  # to the average that has just moved
-    if settings.negative_phase == "tempered":
-        state = state._replace(ladder=respaced(state.ladder))
-    return state
+
+    def __init__(self, X, settings, resample=False):
+        self.X = X
+        self.settings = settings
+        self.resample = resample
+
+    @property
+    def n_updates(self):
+        """Updates of an epoch."""
+        return -(-self.X.shape[0] // self.settings.batch_size)
+
+    def epoch(self, state, learning_rates):
+        """The state after one pass over the rows, with a learning rate per update.
+
+        Raises FloatingPointError if the parameters leave the range of useful log-odds.
+        """
+        settings, rng = self.settings, state.rng
+        batches = self._batches(rng)
+        state = _with_ladder(state, settings)
+        n_chains = _chains_per_update(settings, len(state.chains), settings.batch_size)
+        stride = _updates_per_move(settings, n_chains)
+        memory = new_memory(settings.batch_size + n_chains, state.parameters)
+        n_averaged, n_rolled = 0, state.n_updates
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
+            for n_done, batch in enumerate(batches, start=1):
+                self._load(batch, memory.X[: batch.size], rng)
+                rate = learning_rates[n_done - 1]
+                state = update(state, memory, batch.size, settings, rate)
+                last = n_done == self.n_updates
+                if last or state.n_updates % _UPDATES_PER_AVERAGE == 0:
+                    rates = learning_rates[n_averaged:n_done]
+                    _decay_and_average(state, memory, settings, rates)
+                    n_averaged = n_done
+                if state.n_updates - n_rolled >= min(stride, 1 + state.n_updates // 50):
+                    state, n_rolled = _rolled(state), state.n_updates
+            _check_finite(state, learning_rates[0])
+            state = _rolled(state)  # to the average that has just moved
+        if settings.negative_phase == "tempered":
+            state = state._replace(ladder=respaced(state.ladder))
+        return state
+
+    def _batches(self, rng):
+        rows, size = rng.permutation(self.X.shape[0]), self.settings.batch_size
+        return np.split(rows, range(size, rows.size, size))
+
+    def _load(self, batch, out, rng):
+        """The rows of a batch, drawn if they are probabilities, into `out`."""
+        out[:] = dense_rows(self.X, batch)
+        if self.resample:
+            bernoulli(out, rng, out=out)
 
 
 class Memory(NamedTuple):
-    """Memory that all updates share.
-
-    Attributes
-    ----------
-    X : ndarray of shape (n + 2, M)
-        Rows of data, states of the model, and two rows for ``gradients.moments``.
-    P : ndarray of shape (n + 2, N)
-        P(h | x) of each.
-    weights : ndarray of shape (M, N)
-    """
+    """Memory that all updates share."""
 
     X: np.ndarray
+    """Rows of data, states of the model, and two rows for ``gradients.moments``."""
     P: np.ndarray
+    """P(h | x) of each row of X."""
     weights: np.ndarray
 
 
 def new_memory(n, parameters):
-    """Memory for updates with n rows of data and states of the model.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.energy import RBMParameters
-    >>> from skgen.rbm.training import new_memory
-    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
-    >>> new_memory(5, parameters).X.shape
-    (7, 2)
-    """
+    """Memory for updates with n rows of data and states of the model."""
     weights = np.empty_like(parameters.weights)
     n_visible, n_hidden = weights.shape
     X, P = (np.zeros((n + 2, size), weights.dtype) for size in (n_visible, n_hidden))
@@ -231,32 +175,10 @@ def new_memory(n, parameters):
 
 
 def update(state, memory, n_rows, settings, learning_rate):
-    """One update: gradient on a batch, step with momentum. In place.
+    """One update in place: the gradient on a batch and a step with momentum.
 
-    Parameters
-    ----------
-    state : TrainingState
-    memory : Memory
-        The first `n_rows` of ``memory.X`` are the batch, 0/1.
-    n_rows : int
-    settings : Settings
-    learning_rate : float
-
-    Returns
-    -------
-    TrainingState
-        The weights have not decayed, and the average has not moved.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgen.rbm.training import Settings, initial_state, new_memory, update
-    >>> state = initial_state(np.full(3, 0.5), 2, 5, False, np.random.default_rng(0))
-    >>> settings = Settings(4, 0.0, 0.0, 1, "pcd", True, 0.99)
-    >>> memory = new_memory(4 + 5, state.parameters)
-    >>> memory.X[:4] = 1
-    >>> update(state, memory, 4, settings, 0.1).n_updates
-    1
+    The batch is in the first `n_rows` of ``memory.X``. The weights have not decayed
+    and the average has not moved afterwards.
     """
     n_model = _chains_per_update(settings, len(state.chains), n_rows)
     n = n_rows + n_model
@@ -268,8 +190,8 @@ def update(state, memory, n_rows, settings, learning_rate):
 
     offsets = state.offsets
     weights = phase_weights(n_rows, n_model)
-    _follow(offsets.visible, weights[:n_rows] @ X[:n_rows])
-    _follow(offsets.hidden, weights[:n_rows] @ P[:n_rows])
+    _update_running_mean(offsets.visible, weights[:n_rows] @ X[:n_rows])
+    _update_running_mean(offsets.hidden, weights[:n_rows] @ P[:n_rows])
     if not settings.centered:
         offsets = Offsets(*(np.zeros_like(offset) for offset in offsets))
     rate = np.float32(learning_rate)
@@ -282,7 +204,7 @@ def update(state, memory, n_rows, settings, learning_rate):
 
 
 def _draw_from_model(state, X_data, settings, out):
-    """Visible states of the negative phase in `out`; the state with its chains."""
+    """Write visible states of the negative phase to `out`; the state afterwards."""
     parameters, rng, n_steps = state.parameters, state.rng, settings.n_gibbs_steps
     if settings.negative_phase == "exact":
         return state
@@ -302,7 +224,7 @@ def _draw_from_model(state, X_data, settings, out):
 
 
 def _ascend(state, step, momentum):
-    """Step along the gradient, which comes times the learning rate. In place."""
+    """Step in place along `step`, the gradient times the learning rate."""
     for value, speed, slope in zip(state.parameters, state.velocity, step):
         if momentum:
             speed *= momentum
@@ -311,8 +233,8 @@ def _ascend(state, step, momentum):
         value += slope
 
 
-def _settle(state, memory, settings, rates):
-    """Let the weights decay and move the average, for updates made at these rates."""
+def _decay_and_average(state, memory, settings, rates):
+    """Weight decay and the running average, for updates made at these rates."""
     if settings.weight_decay:
         # at the rate to which momentum brings a steady gradient
         rate = rates.sum() / (1 - settings.momentum)
@@ -328,13 +250,21 @@ def _settle(state, memory, settings, rates):
         mean += step
 
 
-def _rolled(state):
-    if state.belt is None:
+def _with_ladder(state, settings):
+    """The state with a ladder, where tempering needs one and there is none yet."""
+    if settings.negative_phase != "tempered" or state.ladder is not None:
         return state
-    return state._replace(belt=roll(state.belt, state.average, state.rng))
+    X = sample_visible(state.parameters, state.chains, state.rng)
+    return state._replace(ladder=new_ladder(X))
 
 
-def _follow(mean, value):
+def _rolled(state):
+    if state.rolling is None:
+        return state
+    return state._replace(rolling=roll(state.rolling, state.average, state.rng))
+
+
+def _update_running_mean(mean, value):
     mean += np.float32(_OFFSET_RATE) * (value - mean)
     # below 1e-6 it would decay into denormals, which slow a product tenfold
     np.maximum(mean, np.float32(1e-6), out=mean)
@@ -348,19 +278,17 @@ def _chains_per_update(settings, n_chains, n_rows):
 
 
 def _updates_per_move(settings, n_chains):
-    """Updates between moves of the belt that keep it within its budget.
-
-    Small updates, whose time is not in arithmetic, have no more than ten to a move; at
-    first, when the model changes most, there are fewer still.
+    """Updates between moves of the rolling particles, to keep their budget.
 
     In products with W per row, an update takes two for each row of data, one for each
-    chain and two for each of its Gibbs steps; a move takes three for each particle and
-    about as long as a fourth for its logarithms.
+    chain and two for each of its Gibbs steps. A move takes three for each particle, and
+    its logarithms as long as a fourth. Small updates spend their time elsewhere: they
+    have at most ten to a move. The model changes most at first, with fewer to a move.
     """
     if settings.negative_phase == "tempered":
         n_chains *= N_TEMPERATURES
     per_update = 2 * settings.batch_size + (1 + 2 * settings.n_gibbs_steps) * n_chains
-    return min(10, math.ceil(4 * N_PARTICLES / (_BELT_BUDGET * per_update)))
+    return min(10, math.ceil(4 * N_PARTICLES / (_ROLLING_BUDGET * per_update)))
 
 
 def _check_finite(state, learning_rate):

@@ -1,10 +1,11 @@
-"""Bounds on and estimates of log p(x): everything from one tensor of log-weights.
+"""Bounds on and estimates of log p(x), all of them from log importance weights:
 
     log w_i = log p(x | h_i) + log p(h_i) - log q(h_i | x),   h_i ~ q(h | x)
     ELBO    = E[log w]                  <= log p(x)
-    IWAE_k  = E[log (1/k) sum_i w_i]    nondecreasing in k, towards log p(x)
+    IWAE_k  = E[log (1/k) sum_i w_i]    does not decrease in k, tends to log p(x)
 
-With the prior as the proposal log w_i = log p(x | h_i), the direct approach.
+With draws from the prior instead, log w_i = log p(x | h_i): the direct approach. The
+functions take an ``Autoencoder`` or ``ObservedEntries``.
 
 References
 ----------
@@ -24,39 +25,18 @@ _VALUES_PER_CHUNK = 2**23  # 32 MB of float32 for the widest tensor
 
 
 def elbo_terms(model, X, noise, surrogate=False):
-    """Reconstruction E_q[log p(x | h)] and KL[q(h | x) || p(h)] of each row.
+    """Reconstruction E_q[log p(x | h)] and KL[q(h | x) || p(h)] of each row, nats.
 
-    Parameters
-    ----------
-    model : Autoencoder
-    X : tensor of shape (n, n_features)
-    noise : tensor of shape (n, n_components) or (k, n or 1, n_components)
-        Standard normal draws: one for each row, or k to be averaged over.
-    surrogate : bool, default=False
-        Instead of the reconstruction, what is cheaper and has the same gradient.
-
-    Returns
-    -------
-    tensor, tensor of shape (n,)
-        Nats; the ELBO is the first less the second.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.bounds import elbo_terms
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> elbo_terms(model, torch.zeros(5, 3), torch.zeros(1, 1, 2))[0].shape
-    torch.Size([5])
+    The standard normal noise has shape (n, n_components): one draw for each row, or
+    (k, n or 1, n_components): k draws to average over. With `surrogate` a cheaper
+    function that has the same gradient replaces the reconstruction.
     """
     mean, log_std = model.posterior(X)
     H = mean + torch.exp(log_std) * noise
     likelihood = model.likelihood
     log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
     reconstruction = log_prob(model.decode(H), X)
-    kl = model.prior.kl(H, mean, log_std, model.posterior)
+    kl = model.latent_prior().kl(H, mean, log_std)
     if noise.ndim == 3:
         reconstruction = reconstruction.mean(dim=0)
         kl = kl.mean(dim=0) if kl.ndim == 2 else kl
@@ -66,29 +46,11 @@ def elbo_terms(model, X, noise, surrogate=False):
 def log_weights(model, X, noise, proposal="encoder", doubly=False):
     """Log importance weights, shape (k, n).
 
-    With `doubly`, the weights are those whose gradient, weighted by their normalised
-    values, is the doubly reparameterised one: q is held fixed where it is evaluated,
-    and what reaches the encoder through h is weighted once more.
-
-    Parameters
-    ----------
-    model : Autoencoder
-    X : tensor of shape (n, n_features)
-    noise : tensor of shape (k, n or 1, n_components)
-        Standard normal draws; with the prior as the proposal, draws from the prior.
-    proposal : {"encoder", "prior"}, default="encoder"
-    doubly : bool, default=False
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.bounds import log_weights
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> log_weights(model, torch.zeros(5, 3), torch.zeros(7, 1, 2)).shape
-    torch.Size([7, 5])
+    The noise, shape (k, n or 1, n_components), is standard normal; with the proposal
+    "prior" it holds draws from the prior. With `doubly`, the gradient of the weights,
+    averaged by their normalised values, is the doubly reparameterised one: the density
+    q is held fixed, and the gradient that reaches the encoder through h is weighted
+    once more.
     """
     if proposal == "prior":
         return model.likelihood.log_prob(model.decode(noise), X)
@@ -96,7 +58,8 @@ def log_weights(model, X, noise, proposal="encoder", doubly=False):
     H = mean + torch.exp(log_std) * noise
     if doubly:
         mean, log_std = mean.detach(), log_std.detach()
-    log_p = model.likelihood.log_prob(model.decode(H), X) + model.log_prior(H)
+    log_p = model.likelihood.log_prob(model.decode(H), X)
+    log_p = log_p + model.latent_prior().log_prob(H)
     weights = log_p - log_normal(H, mean, log_std)
     if doubly and H.requires_grad:
         normalized = torch.softmax(weights.detach(), dim=0)
@@ -105,53 +68,22 @@ def log_weights(model, X, noise, proposal="encoder", doubly=False):
 
 
 def log_mean_weight(weights):
-    """log (1/k) sum_i w_i from log-weights of shape (k, n), shape (n,).
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.bounds import log_mean_weight
-    >>> log_mean_weight(torch.zeros(4, 2))
-    tensor([0., 0.])
-    """
+    """log (1/k) sum_i w_i of each row, from log-weights of shape (k, n)."""
     return torch.logsumexp(weights, dim=0) - math.log(weights.shape[0])
 
 
 @torch.no_grad()
 def log_likelihood(model, X, noise, proposal="encoder", width=1):
-    """Importance-sampled log p(x) of each row, in chunks of bounded memory.
+    """Importance-sampled log p(x) of each row in nats, in chunks of bounded memory.
 
-    Parameters
-    ----------
-    model : Autoencoder
-    X : tensor of shape (n, n_features)
-    noise : tensor of shape (k, n_components)
-        Standard normal draws, or draws from the prior, that all rows share.
-    proposal : {"encoder", "prior"}, default="encoder"
-    width : int, default=1
-        Of the widest layer, for the size of the chunks.
-
-    Returns
-    -------
-    tensor of shape (n,)
-        Nats.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.bounds import log_likelihood
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> log_likelihood(model, torch.zeros(5, 3), torch.zeros(7, 2)).shape
-    torch.Size([5])
+    All rows share the noise, shape (k, n_components). Chunks shrink as the number of
+    values in the widest layer, `width`, grows.
     """
     n_samples = noise.shape[0]
     samples = max(1, min(n_samples, _VALUES_PER_CHUNK // width))
     rows = max(1, _VALUES_PER_CHUNK // (width * samples))
-    # written into memory that is there: small tensors that stay, allocated between
-    # large ones that go, leave holes into which the next large one does not fit
+    # results go into memory allocated once: small tensors that stay, allocated between
+    # large ones that go, leave gaps into which the next large one does not fit
     sums = X.new_full((X.shape[0],), -torch.inf)
     for part, total in zip(X.split(rows), sums.split(rows)):
         for some in noise.split(samples):

@@ -2,43 +2,33 @@
 
 import copy
 from contextlib import nullcontext
+from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch import nn
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from skgen.vae import parallel, saving
-from skgen.vae.fitted import FittedVAE
-from skgen.vae.likelihoods import NAMES, NOISE_VARIANCES, Gaussian, Likelihood
-from skgen.vae.missing import for_rows
-from skgen.vae.networks import (
-    ACTIVATIONS,
-    Affine,
-    Autoencoder,
-    LinearPlus,
-    as_network,
-    mlp,
-    widest_layer,
+from skgen import validation
+from skgen.base import GenerativeEstimator
+from skgen.vae import (
+    bounds,
+    imputation,
+    likelihoods,
+    networks,
+    parallel,
+    start,
+    training,
 )
-from skgen.vae.priors import N_PARTS, Mixture, StandardNormal, VampPrior
-from skgen.vae.start import begin_linearly, linear_model, rows_and_moments
-from skgen.vae.training import (
-    Settings,
-    initial_state,
-    mean_bound,
-    mean_elbo,
-    moved,
-    objective_of,
-    posterior_mean_variance,
-    seeded_modules,
-    train_epoch,
-)
-from skgen.validation import Interval, StrOptions, float_dtype, rows_as_float
+from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
+from skgen.vae.missing import observed_entries
+from skgen.vae.training import Settings, Trainer
+from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
+_N_STARTS = 500  # draws from the prior that chains of missing entries start from
 
 
 class Scores(NamedTuple):
@@ -48,32 +38,44 @@ class Scores(NamedTuple):
     validation_elbo: float
 
 
-class VariationalAutoencoder(FittedVAE):
+class Summary(NamedTuple):
+    """What training tells about the model, besides its state."""
+
+    active_units: np.ndarray
+
+
+class Posterior(NamedTuple):
+    """q(h | x) = N(mean, diag std^2), each of shape (n_samples, n_components)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+
+class VariationalAutoencoder(GenerativeEstimator):
     """Variational autoencoder with a true likelihood, on a torch backend.
 
     Prior p(h) = N(0, I), decoder p(x | h), encoder q(h | x) = N(mu(x), diag s^2(x)).
-    Training maximises E_q[log p(x | h)] - KL[q(h | x) || p(h)] <= log p(x);
+    Training maximises E_q[log p(x | h)] - KL[q(h | x) || p(h)] <= log p(x).
     ``transform`` gives posterior means, ``score_samples`` importance-sampled
-    log-likelihoods in nats and ``sample`` new rows.
+    log-likelihoods in nats, and ``sample`` new rows.
 
-    Under ``torchrun``, once ``torch.distributed`` is initialised, ``fit`` and
-    ``partial_fit`` with the same X, and the same callbacks, on every process train one
-    model together, each on its share of every batch; all of them have it in the end.
+    With Gaussian noise training starts from the linear model of the same size, which is
+    solved at once: probabilistic PCA, or factor analysis where each feature has its own
+    noise variance. With prior="vamp", your own `encoder` or `decoder`, or another
+    likelihood, it starts from the means of the columns.
 
-    With Gaussian noise training starts from the linear model of the same size, solved
-    at once: probabilistic PCA, or factor analysis where each feature has a noise
-    variance (not with an `encoder` or `decoder` of the user's, nor with prior="vamp").
-    Otherwise it starts from the means of the columns. It stops when held-out rows,
-    unless X is a single one, say so.
-
-    NaN in a dense X is a missing entry, in ``fit`` and elsewhere: what is learned and
-    scored is log p of the observed entries, a sum of fewer terms. ``objective="iwae"``
-    suits them better, for with gaps the posteriors are no longer like the encoder's; a
-    model of whole rows has an encoder too sure of itself for rows with large gaps.
+    NaN in a dense X is a missing entry. What is learned and scored is log p of the
+    observed entries. Train with ``objective="iwae"`` if there are gaps: posteriors of
+    rows with gaps are less like the encoder's. A model of complete rows has an encoder
+    that is too certain about rows with large gaps.
 
     For the likelihood of a table of numbers, search over `n_components`, `prior`
-    and `learning_rate` with ``noise_variance="heteroscedastic"``. Columns of few
-    distinct values are better told so by a ``ColumnLikelihood``.
+    and `learning_rate` with ``noise_variance="heteroscedastic"``. Describe columns of
+    few distinct values by a ``ColumnLikelihood``.
+
+    Under ``torchrun``, once ``torch.distributed`` is initialised, call ``fit`` or
+    ``partial_fit`` with the same X and callbacks on every process. They train one
+    model, each on its share of every batch, and all have it in the end.
 
     Parameters
     ----------
@@ -90,20 +92,20 @@ class VariationalAutoencoder(FittedVAE):
     decoder : torch.nn.Module, callable or None, default=None
         Likewise; it maps n_components values to the likelihood's outputs.
     likelihood : str or Likelihood, default="gaussian"
-        "gaussian", "bernoulli", "poisson", "categorical" (all columns one one-hot
+        "gaussian", "bernoulli", "poisson", "categorical" (all columns are one one-hot
         block) or an object of ``skgen.vae.likelihoods``, such as ColumnLikelihood.
     noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
-        sigma^2 of likelihood="gaussian": one learned; one learned per feature; one per
-        feature that depends on h; or fixed. A ``Gaussian`` object brings its own.
+        sigma^2 of likelihood="gaussian": one that is learned; one per feature; one per
+        feature that depends on h; or a fixed one. A ``Gaussian`` object brings its own.
     prior : {"normal", "mixture", "vamp"}, default="normal"
-        N(0, I), a mixture of 100 diagonal Gaussians, learned, or the mixture of the
+        N(0, I), a learned mixture of 100 diagonal Gaussians, or the mixture of the
         encoder's posteriors of 100 learned pseudo-inputs.
     objective : {"elbo", "iwae"}, default="elbo"
         The bound that is maximised; with one importance sample "iwae" is the ELBO.
     n_importance_samples : int, default=1
         Latent draws per row while training.
     beta : float, default=1.0
-        Weight of the KL term of the ELBO; no part of "iwae".
+        Weight of the KL term of the ELBO; "iwae" does not use it.
     kl_warmup : int, default=0
         Epochs over which that weight grows from 0 to `beta` when training begins.
     learning_rate : float, default=0.002
@@ -113,17 +115,16 @@ class VariationalAutoencoder(FittedVAE):
     weight_decay : float, default=0.0
         Decoupled (AdamW).
     batch_size : int or "auto", default="auto"
-        Rows per update; larger than n_samples means all rows. "auto" makes about 100
-        updates an epoch from 10 to 100 rows each.
+        Rows per update. "auto" makes about 100 updates an epoch, of 10 to 100 rows.
     max_iter : int, default=300
         Epochs at most.
     averaging : float, default=0.999
         Decay of the running average of the weights, in [0, 1); 0: the last iterate.
     early_stopping : bool, default=True
-        Keep the epoch with the best bound of held-out rows, of the kind that is
-        trained. After `n_iter_no_change` epochs without a gain, those of `kl_warmup`
-        not counted, training goes back to it, passes through the rest of a "cosine"
-        schedule in as many epochs more, and stops.
+        Return the epoch with the best bound on held-out rows, of the kind that is
+        trained. After `n_iter_no_change` epochs without a gain, not counting those of
+        `kl_warmup`, training returns to the best epoch, finishes a "cosine" decay in as
+        many epochs, and stops.
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=20
@@ -135,25 +136,25 @@ class VariationalAutoencoder(FittedVAE):
     binarize : float, None or "sample", default=0.5
         For the Bernoulli likelihood only, as in ``BinaryRBM``.
     device : str, default="auto"
-        A torch device; "auto" takes cuda, then mps, then cpu.
+        "auto" takes cuda, then mps, then cpu.
     precision : {"float32", "bfloat16"}, default="float32"
         "bfloat16" trains under autocast.
     compile : bool, default=False
-        Run the training step through ``torch.compile``, which takes a minute at first
-        and a C++ compiler; without one a RuntimeWarning tells that it has no effect.
+        Run the training step through ``torch.compile``. It takes a minute at first and
+        needs a C++ compiler; without one a RuntimeWarning says that it has no effect.
     warm_start : bool, default=False
         ``fit`` continues from the current weights and optimiser state.
     verbose : int, default=0
         1: one line per epoch.
     random_state : int, RandomState instance or None, default=None
-        NumPy's and torch's global generators are left as found. An `encoder` or
-        `decoder` of the user's may draw from torch's, which is seeded meanwhile.
+        The global generators of NumPy and torch are left as they were. Your own
+        `encoder` or `decoder` may draw from torch's, which is seeded meanwhile.
 
     Attributes
     ----------
     encoder_, decoder_ : torch.nn.Module
     noise_variance_ : ndarray of shape (1,) or (n_features,), or None
-        Of a Gaussian likelihood; None if there is none, or if it is heteroscedastic.
+        Of a Gaussian likelihood; None for others, and if it is heteroscedastic.
     active_units_ : ndarray of bool of shape (n_components,)
         Latents that carry information: the variance of their posterior mean over the
         training rows is above 0.01. Few of them are a sign of posterior collapse.
@@ -168,6 +169,9 @@ class VariationalAutoencoder(FittedVAE):
     ------
     FloatingPointError
         From ``fit`` and ``partial_fit``, naming the epoch, when training diverges.
+    ValueError
+        From all methods, on an X that is infinite or of another number of features.
+        Those that evaluate p(x | h) also refuse an X outside the likelihood's support.
 
     References
     ----------
@@ -179,23 +183,29 @@ class VariationalAutoencoder(FittedVAE):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    Three columns follow one hidden number. The latent finds it, and the noise variance
+    is 0.1 squared, as it should be:
+
+    >>> import numpy as np
     >>> from skgen import VariationalAutoencoder
-    >>> X = load_iris().data
-    >>> vae = VariationalAutoencoder(2, max_iter=5, random_state=0).fit(X)
-    >>> vae.transform(X).shape, vae.sample(3).shape
-    ((150, 2), (3, 4))
+    >>> rng = np.random.default_rng(0)
+    >>> h = rng.normal(size=(300, 1))
+    >>> X = h * [1.0, 2.0, -1.0] + 0.1 * rng.normal(size=(300, 3))
+    >>> vae = VariationalAutoencoder(1, max_iter=5, random_state=0).fit(X)
+    >>> bool(abs(np.corrcoef(vae.transform(X).T, h.T)[0, 1]) > 0.99)
+    True
+    >>> vae.noise_variance_.round(2)
+    array([0.01])
     """
 
-    _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+    _parameter_constraints = SHARED_CONSTRAINTS | {
         "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
+        "activation": [StrOptions(set(networks.ACTIVATIONS))],
         "encoder": [torch.nn.Module, callable, None],
         "decoder": [torch.nn.Module, callable, None],
-        "likelihood": [StrOptions(set(NAMES)), Likelihood],
+        "likelihood": [StrOptions(set(likelihoods.NAMES)), Likelihood],
         "noise_variance": [
-            StrOptions(set(NOISE_VARIANCES)),
+            StrOptions(set(likelihoods.NOISE_VARIANCES)),
             Interval(Real, 0, None, closed="neither"),
         ],
         "prior": [StrOptions({"normal", "mixture", "vamp"})],
@@ -203,33 +213,12 @@ class VariationalAutoencoder(FittedVAE):
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],
         "kl_warmup": [Interval(Integral, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "learning_rate_schedule": [StrOptions({"constant", "cosine"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-        ],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "averaging": [Interval(Real, 0, 1, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
         "n_score_samples": [Interval(Integral, 1, None, closed="left")],
-        "binarize": [
-            Interval(Real, None, None, closed="neither"),
-            StrOptions({"sample"}),
-            None,
-        ],
         "device": [str],
         "precision": [StrOptions({"float32", "bfloat16"})],
         "compile": ["boolean"],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
     }
-
     _fixed_by_fit = (
         "n_components",
         "hidden_layer_sizes",
@@ -307,69 +296,439 @@ class VariationalAutoencoder(FittedVAE):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _training_generator(self):
-        return parallel.common(self._generator(None))
+    def transform(self, X):
+        """Features: the mean of q(h | x).
 
-    def _goes_on(self):
-        return moved(super()._goes_on(), self._resolve_device())
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
 
-    def _start(self, X, rng):
-        rows, mean, std = rows_and_moments(X, rng)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+
+        Examples
+        --------
+        One feature tells two kinds of rows apart:
+
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0, 0, 0], [1, 1, 1]] * 100
+        >>> vae = VariationalAutoencoder(
+        ...     1, likelihood="bernoulli", max_iter=20, random_state=0
+        ... ).fit(X)
+        >>> H = vae.transform([[0, 0, 0], [1, 1, 1]])
+        >>> bool(H[0, 0] * H[1, 0] < 0)
+        True
+        """
+        return self.posterior(X).mean
+
+    def posterior(self, X):
+        """The encoder's q(h | x) = N(mean, diag std^2).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Posterior
+            mean and std, each of shape (n_samples, n_components).
+
+        Examples
+        --------
+        Four noisy copies of h leave an uncertainty of 0.1 / sqrt(4):
+
+        >>> import numpy as np
+        >>> from skgen import VariationalAutoencoder
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(size=(300, 1)) + 0.1 * rng.normal(size=(300, 4))
+        >>> vae = VariationalAutoencoder(1, max_iter=5, random_state=0).fit(X)
+        >>> vae.posterior(X[:2]).std.round(2)
+        array([[0.05],
+               [0.05]])
+        """
+        both = self._by_rows(_posterior_moments, X, as_probabilities=True)
+        return Posterior(both[:, 0], both[:, 1])
+
+    def inverse_transform(self, H):
+        """The mean of p(x | h).
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0, 0, 0], [1, 1, 1]] * 100
+        >>> vae = VariationalAutoencoder(
+        ...     1, likelihood="bernoulli", max_iter=20, random_state=0
+        ... ).fit(X)
+        >>> vae.inverse_transform(vae.transform([[0, 0, 0], [1, 1, 1]])).round()
+        array([[0., 0., 0.],
+               [1., 1., 1.]])
+        """
+        check_is_fitted(self)
+        H = check_array(H, dtype=(np.float64, np.float32), input_name="H")
+        if H.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"H has {H.shape[1]} columns, but the model has {self._n_features_out} "
+                f"components: pass what transform returns."
+            )
+        return self._in_blocks(_decoded_mean, H, H.dtype)
+
+    def elbo(self, X, *, return_terms=False):
+        """The evidence lower bound of each row, E_q[log p(x | h)] - KL[q || p].
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        return_terms : bool, default=False
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or a tuple of three
+            ELBO, or (ELBO, reconstruction, KL) with ELBO = reconstruction - KL, nats.
+            The expectation is over ``n_score_samples`` draws that all rows share.
+
+        Examples
+        --------
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0, 0, 0], [1, 1, 1]] * 100
+        >>> vae = VariationalAutoencoder(
+        ...     1, likelihood="bernoulli", max_iter=20, random_state=0
+        ... ).fit(X)
+        >>> elbo, reconstruction, kl = vae.elbo(X, return_terms=True)
+        >>> bool(abs(elbo - (reconstruction - kl)).max() < 1e-12)
+        True
+        >>> bool((elbo < vae.score_samples(X)).all())
+        True
+        """
+        check_is_fitted(self)
+        terms = partial(_elbo_terms, noise=self._noise(self.n_score_samples))
+        parts = self._by_rows(terms, X, width=self.n_score_samples)
+        reconstruction, kl = parts.T
+        elbo = reconstruction - kl
+        return (elbo, reconstruction, kl) if return_terms else elbo
+
+    def score_samples(self, X):
+        """log p(x) by importance sampling from the encoder.
+
+        ``n_score_samples`` draws, the same for every row and every call: a row has one
+        number, alone or in any batch. In a ``Pipeline`` x is the output of the step
+        before the last. After a ``StandardScaler``, log p of X itself is smaller by the
+        sum of log(scale_).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from skgen import VariationalAutoencoder
+        >>> X = load_iris().data
+        >>> vae = VariationalAutoencoder(2, max_iter=5, random_state=0).fit(X)
+        >>> ordinary, strange = vae.score_samples([X[0], X[0] + [0, 0, 3, 0]])
+        >>> bool(ordinary > strange + 10)
+        True
+        """
+        check_is_fitted(self)
+        return self._log_likelihood(X, self._noise(self.n_score_samples), "encoder")
+
+    def log_likelihood(
+        self, X, *, n_samples=1000, proposal="encoder", random_state=None
+    ):
+        """An importance-sampled estimate of log p(x).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        n_samples : int, default=1000
+            Latent draws.
+        proposal : {"encoder", "prior"}, default="encoder"
+            "prior" is the direct approach, p(x) ~ (1/n) sum_i p(x | h_i).
+        random_state : int, RandomState instance or None, default=None
+            None: the estimator's own.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Nats.
+
+        Examples
+        --------
+        Both proposals estimate the same number; the prior needs more draws:
+
+        >>> from sklearn.datasets import load_iris
+        >>> from skgen import VariationalAutoencoder
+        >>> X = load_iris().data
+        >>> vae = VariationalAutoencoder(
+        ...     2, hidden_layer_sizes=(), max_iter=2, random_state=0
+        ... ).fit(X)
+        >>> encoder = vae.log_likelihood(X, n_samples=100)
+        >>> prior = vae.log_likelihood(X, n_samples=10_000, proposal="prior")
+        >>> bool(abs(encoder.mean() - prior.mean()) < 0.1)
+        True
+        """
+        check_is_fitted(self)
+        if proposal not in ("encoder", "prior"):
+            raise ValueError(
+                f"proposal must be 'encoder' or 'prior', got {proposal!r}."
+            )
+        validation.check_count(n_samples, "n_samples", 1)
+        seed = int(self._generator(random_state).integers(2**31))
+        if proposal == "encoder":
+            noise = self._noise(n_samples, seed)
+        else:
+            noise = self._from_prior(n_samples, torch.Generator().manual_seed(seed))
+        return self._log_likelihood(X, noise, proposal)
+
+    def sample(self, n_samples=1, *, random_state=None):
+        """New rows: h ~ p(h), x ~ p(x | h).
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            None: the estimator's own.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            In the dtype of the training data.
+
+        Examples
+        --------
+        Equal columns stay equal:
+
+        >>> from skgen import VariationalAutoencoder
+        >>> X = [[0, 0, 0], [1, 1, 1]] * 100
+        >>> vae = VariationalAutoencoder(
+        ...     1, likelihood="bernoulli", max_iter=20, random_state=0
+        ... ).fit(X)
+        >>> rows = vae.sample(100)
+        >>> bool((rows == rows[:, :1]).all(axis=1).mean() > 0.8)
+        True
+        """
+        check_is_fitted(self)
+        validation.check_count(n_samples, "n_samples", 1)
+        generator = _torch_generator(self._generator(random_state))
+        H = self._from_prior(n_samples, generator)
+        model, dtype = self._model, self._dtype_of_X
+        with torch.no_grad():
+            blocks = [
+                model.likelihood.sample(model.decode(H[rows]), generator)
+                for rows in validation.row_blocks(n_samples, self._width)
+            ]
+        X = torch.cat(blocks).numpy()
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            X = np.rint(X, dtype=np.float64).clip(limits.min, limits.max)
+        elif dtype.kind == "b":
+            X = X > 0.5
+        return X.astype(dtype)
+
+    def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
+        """X with draws from p(missing | observed) for its missing entries.
+
+        Chains of h ~ p(h | observed) start from draws of the prior, chosen by the
+        likelihood of what is observed, and make Hamiltonian moves. In the end
+        x ~ p(x | h).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense; NaN is a missing entry. One-hot columns are missing together.
+        n_gibbs_steps : int, default=100
+            Moves of each chain, whose step length adapts in the first half of them.
+            Twenty are enough for binary pixels. Where the noise is a hundredth of the
+            variance and most of a row is missing, take a few hundred.
+        return_mean : bool, default=False
+            Fill in E[x_i | observed] instead: the mean of p(x | h) over the second half
+            of the moves of five chains.
+        random_state : int, RandomState instance or None, default=None
+            None: the estimator's own.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            Floating-point; observed entries are unchanged.
+
+        Raises
+        ------
+        TypeError
+            If X is sparse, where zeros are values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skgen import VariationalAutoencoder
+        >>> X = np.repeat([[0, 0, 0], [1, 1, 1]], 100, axis=0)
+        >>> vae = VariationalAutoencoder(
+        ...     1, likelihood="bernoulli", max_iter=20, random_state=0
+        ... ).fit(X)
+        >>> vae.impute([[1, np.nan, 1], [0, 0, np.nan]])
+        array([[1., 1., 1.],
+               [0., 0., 0.]])
+        """
+        check_is_fitted(self)
+        validation.check_count(n_gibbs_steps, "n_gibbs_steps", 1)
+        X, missing = validation.with_missing(self, X)
+        states = X
+        if isinstance(self._model.likelihood, Bernoulli):
+            validation.check_fills_in(self.binarize)
+            states = validation.binarized(X, self.binarize)
+        else:
+            _check_support(self._model.likelihood, X)
+        incomplete = np.flatnonzero(missing.any(axis=1))
+        if incomplete.size == 0:
+            return X
+        rng = self._generator(random_state)
+        fill_in = partial(
+            _filled_in,
+            starts=self._from_prior(_N_STARTS, _torch_generator(rng)),
+            n_steps=n_gibbs_steps,
+            rng=rng,
+            return_mean=return_mean,
+        )
+        width = imputation.N_CHAINS
+        values = self._in_blocks(fill_in, states[incomplete], X.dtype, width)
+        X[missing] = values[missing[incomplete]]
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @property
+    def _n_features_out(self):
+        return self._model.n_components
+
+    def _training_rows(self, X, *, reset, warn=True):
+        """X as float32, as uint8 0/1, or as probabilities, and the dtype it had."""
+        X = validation.check_input(self, X, reset=reset, missing=True)
+        dtype = X.dtype
+        if self._draws_rows():
+            return _as_float32(validation.probabilities(X)), dtype
+        if self._is_bernoulli():
+            return validation.binarized(X, self.binarize, warn=warn), dtype
+        _check_support(self._new_likelihood(X.shape[1]), X)
+        return _as_float32(X), dtype
+
+    def _initial_state(self, X, rng):
+        rows, mean, std = start.rows_and_moments(X, rng)
+        generator = _torch_generator(rng)
         with self._seeded(torch.device("cpu"), rng):
             model = self._new_model(mean, std, generator)
-        # narrow posteriors, which are those of "vamp" too, leave gaps between its parts
-        own = self.encoder is None and self.decoder is None and self.prior != "vamp"
-        if isinstance(model.likelihood, Gaussian) and own:
-            unit, *_ = model.likelihood.start(mean, std)
-            linear = self._linear_model(rows, unit, model.likelihood, rng)
-            begin_linearly(linear, model.encoder[1], model.decoder[0], model.likelihood)
+        gaussian = isinstance(model.likelihood, Gaussian)
         if self.prior == "vamp":
-            inputs = rows_as_float(X, rng.choice(X.shape[0], N_PARTS), np.float32)
-            inputs = torch.from_numpy(inputs)
-            model.prior = VampPrior(torch.where(inputs.isnan(), mean, inputs))
-        return initial_state(model.to(self._resolve_device()), rng)
+            # not the linear model: its narrow posteriors, which are the parts of the
+            # prior, leave gaps between them
+            start.choose_pseudo_inputs(model.prior, X, mean, rng)
+        elif gaussian and self.encoder is None and self.decoder is None:
+            start.start_from_linear_model(model, rows, mean, std, rng)
+        return training.initial_state(model.to(self._resolve_device()), rng)
+
+    def _training_generator(self):
+        return parallel.broadcast(super()._training_generator())
+
+    def _state_to_resume(self):
+        return training.to_device(super()._state_to_resume(), self._resolve_device())
+
+    def _trainer(self, X, run):
+        if run.n_epochs == 0 and run.n_warmup > run.n_left:
+            raise ValueError(
+                f"kl_warmup={run.n_warmup} epochs is longer than max_iter="
+                f"{run.n_left}: the KL term would never reach its weight. Lower "
+                f"kl_warmup or raise max_iter."
+            )
+        parallel.check_same(X)
+        settings = self._settings(self._rows_per_update(X.shape[0]))
+        if not sparse.issparse(X):
+            X = torch.from_numpy(X).to(self._resolve_device())
+        return Trainer(X, settings, self._draws_rows())
+
+    def _train_epoch(self, trainer, run):
+        rates = run.learning_rates(self.learning_rate, trainer.n_updates)
+        kl_weights = self.beta * run.warmup_shares(trainer.n_updates)
+        # the best state, to which training may return, may come from another machine
+        state = training.to_device(run.state, self._resolve_device())
+        with self._seeded(self._resolve_device(), state.rng):
+            return trainer.epoch(state, rates, kl_weights)
+
+    def _evaluate(self, state, X, X_val):
+        train, validation = training.mean_elbo(state.average, X), np.nan
+        if X_val is not None:
+            validation = training.mean_elbo(state.average, X_val)
+        bound = validation
+        if X_val is not None and (self.objective == "iwae" or self.beta != 1):
+            bound = training.mean_bound(
+                state.average, X_val, self._settings(1), self.beta
+            )
+        return parallel.broadcast((Scores(train, validation), (bound, bound)))
+
+    def _conclude(self, state, X, run, *, for_snapshot=False):
+        parallel.broadcast_buffers(state.model)
+        parallel.broadcast_buffers(state.average)
+        active = training.posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
+        return training.to_device(state, torch.device("cpu")), Summary(active)
+
+    def _attributes(self, state, summary, dtype):
+        model = copy.deepcopy(state.average).eval()
+        gaussian = isinstance(model.likelihood, Gaussian)
+        variance = model.likelihood.variance() if gaussian else None
+        if variance is not None:
+            variance = variance.detach().numpy().astype(validation.float_dtype(dtype))
+        return {
+            "encoder_": model.encoder,
+            "decoder_": model.decoder,
+            "noise_variance_": variance,
+            "active_units_": summary.active_units,
+            "device_": self._available_device(),
+            "_model": model,
+            "_width": networks.widest_layer(model),
+        }
+
+    def _template(self, arrays, n_features):
+        networks.check_size(
+            arrays, n_features, self._checked_sizes(), self.n_components
+        )
+        mean, std = torch.zeros(n_features), torch.ones(n_features)
+        model = self._new_model(mean, std, torch.Generator())
+        state = training.initial_state(model, np.random.default_rng(0))
+        return state, Summary(np.zeros(self.n_components, bool))
 
     def _new_model(self, mean, std, generator):
-        """For columns of these moments, float32 tensors."""
-        n_features, sizes = len(mean), self._checked_sizes()
-        likelihood = self._built_likelihood(n_features)
-        input_scale, shift, scale = likelihood.start(mean, std)
-        n_latent, n_outputs = self.n_components, likelihood.n_outputs
-        layers = LinearPlus if isinstance(likelihood, Gaussian) else mlp
-
-        def default_encoder():
-            network = layers(
-                n_features, sizes, 2 * n_latent, self.activation, generator
-            )
-            return nn.Sequential(Affine(-mean / input_scale, 1 / input_scale), network)
-
-        def default_decoder():
-            network = layers(
-                n_latent, sizes[::-1], n_outputs, self.activation, generator
-            )
-            return nn.Sequential(network, Affine(shift, scale))
-
-        encoder = as_network(
-            self.encoder, "encoder", n_features, 2 * n_latent, default_encoder
+        return start.new_model(
+            mean,
+            std,
+            self._new_likelihood(len(mean)),
+            generator,
+            n_components=self.n_components,
+            hidden_layer_sizes=self._checked_sizes(),
+            activation=self.activation,
+            encoder=self.encoder,
+            decoder=self.decoder,
+            prior=self.prior,
         )
-        decoder = as_network(
-            self.decoder, "decoder", n_latent, n_outputs, default_decoder
-        )
-        prior = {
-            "normal": StandardNormal,
-            "mixture": lambda: Mixture(n_latent, generator),
-            "vamp": lambda: VampPrior(torch.zeros(N_PARTS, n_features)),
-        }[self.prior]()
-        return Autoencoder(encoder, decoder, likelihood, n_latent, prior, mean)
 
-    def _linear_model(self, rows, unit, likelihood, rng):
-        """In the units in which the networks see the data."""
-        unit = unit.double().numpy()
-        noise = likelihood.noise_variance
-        noise = noise if isinstance(noise, str) else noise / unit**2
-        rows = (rows - rows.mean(axis=0)) / unit
-        return linear_model(rows, self.n_components, noise, int(rng.integers(2**31)))
+    def _new_likelihood(self, n_features):
+        gaussian = self.likelihood == "gaussian"
+        parameters = {"noise_variance": self.noise_variance} if gaussian else {}
+        return likelihoods.as_likelihood(self.likelihood, **parameters).build(
+            n_features
+        )
 
     def _checked_sizes(self):
         sizes = tuple(self.hidden_layer_sizes)
@@ -381,113 +740,142 @@ class VariationalAutoencoder(FittedVAE):
         return sizes
 
     def _seeded(self, device, rng):
-        """Modules of the user's may draw from torch's global generators."""
+        """The caller's own modules may draw from torch's global generators."""
         if self.encoder is None and self.decoder is None:
             return nullcontext()
-        return seeded_modules(device, rng)
-
-    def _epoch_of(self, X, batch_size, course):
-        warmup = self._epochs_of_warmup(course)
-        if warmup > course.max_iter:
-            raise ValueError(
-                f"kl_warmup={warmup} epochs is longer than max_iter={course.max_iter}: "
-                f"the KL term would never reach its weight. Lower kl_warmup or raise "
-                f"max_iter."
-            )
-        settings = self._settings(batch_size)
-        parallel.check_same(X)
-        device = self._resolve_device()
-        data = X if sparse.issparse(X) else torch.from_numpy(X).to(device)
-
-        model = objective = None
-
-        def epoch(state, rates, n_epochs):
-            nonlocal model, objective
-            if state.model is not model:
-                model = state.model
-                objective = objective_of(for_rows(model, data), settings)
-            share = (
-                np.minimum(1, n_epochs / warmup) if warmup else np.ones_like(n_epochs)
-            )
-            with self._seeded(device, state.rng):
-                return train_epoch(
-                    state,
-                    data,
-                    settings,
-                    rates,
-                    self.beta * share,
-                    self._resamples(),
-                    objective,
-                )
-
-        return epoch
+        return training.seeded_modules(device, rng)
 
     def _settings(self, batch_size):
         return Settings(
             batch_size, *(getattr(self, name) for name in Settings._fields[1:])
         )
 
-    def _epochs_of_warmup(self, course):
-        return self.kl_warmup if course.whole and not course.continues else 0
+    def _is_bernoulli(self):
+        return self.likelihood == "bernoulli" or isinstance(self.likelihood, Bernoulli)
 
-    def _evaluate(self, state, X, X_val):
-        scores = Scores(
-            *(
-                np.nan if rows is None else mean_elbo(state.average, rows)
-                for rows in (X, X_val)
-            )
+    def _draws_rows(self):
+        return self._is_bernoulli() and self.binarize == "sample"
+
+    def _resolve_device(self):
+        name = self.device
+        if name == "auto":
+            mps = torch.backends.mps.is_available()
+            name = "mps" if mps else "cpu"
+            if torch.cuda.is_available():
+                name = f"cuda:{parallel.rank().local % torch.cuda.device_count()}"
+        try:
+            place = torch.zeros(1, device=name)
+            place.item()  # the meta device holds no values
+            return place.device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(
+                f"device={self.device!r} is not available to torch ({error}): use "
+                f"'auto' or 'cpu'."
+            ) from error
+
+    def _available_device(self):
+        """The CPU if the model comes from a machine with another device."""
+        try:
+            return self._resolve_device()
+        except ValueError:
+            return torch.device("cpu")
+
+    def _from_prior(self, n_samples, generator):
+        shape = n_samples, self._n_features_out
+        with torch.no_grad():
+            return self._model.latent_prior().sample(shape, generator)
+
+    def _noise(self, n_samples, seed=None):
+        """Standard normal draws that all rows share; the same ones without a seed."""
+        generator = torch.Generator()
+        generator.manual_seed(self._seed if seed is None else seed)
+        shape = n_samples, self._n_features_out
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    def _log_likelihood(self, X, noise, proposal):
+        estimate = partial(
+            _log_likelihood, noise=noise, proposal=proposal, width=self._width
         )
-        bound = scores.validation_elbo
-        if X_val is not None and (self.objective == "iwae" or self.beta != 1):
-            bound = mean_bound(state.average, X_val, self._settings(1), self.beta)
-        return parallel.common((scores, (bound, bound)))
+        return self._by_rows(estimate, X)
 
-    def _conclude(self, state, X, n_rows_seen, course):
-        return self._conclude_for_now(state, X)
+    def _by_rows(self, function, X, *, as_probabilities=False, width=1):
+        """function(model, rows of X) of every row of X, which is checked here."""
+        check_is_fitted(self)
+        X = validation.check_input(self, X, missing=True)
+        dtype = validation.float_dtype(X.dtype)
+        if isinstance(self._model.likelihood, Bernoulli):
+            probable = as_probabilities and self.binarize == "sample"
+            X = (
+                validation.probabilities(X)
+                if probable
+                else validation.binarized(X, self.binarize)
+            )
+        elif not as_probabilities:
+            _check_support(self._model.likelihood, X)
+        return self._in_blocks(function, X, dtype, width)
 
-    def _conclude_for_now(self, state, X):
-        parallel.share_buffers(state.model)
-        parallel.share_buffers(state.average)
-        active = posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
-        state = moved(state, torch.device("cpu"))  # pickles load anywhere
-        model = copy.deepcopy(state.average).eval()
-        return state, (model, widest_layer(model), active)
+    def _in_blocks(self, function, X, dtype, width=1):
+        """function(model, rows of X) in blocks of rows, on the fitted device."""
+        torch_dtype = torch.float64 if dtype == np.float64 else torch.float32
+        device = self._available_device()
+        if device.type == "mps":
+            torch_dtype = torch.float32
+        model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
+        results = []
+        with torch.no_grad():
+            for rows in validation.row_blocks(
+                X.shape[0], width * max(X.shape[1], self._width)
+            ):
+                block = torch.from_numpy(validation.rows_as_float(X, rows, dtype))
+                block = block.to(device=device, dtype=torch_dtype)
+                results.append(function(model, block).cpu().numpy())
+        return np.concatenate(results).astype(dtype, copy=False)
 
-    def _attributes(self, state, model, dtype):
-        model, width, active = model
-        gaussian = isinstance(model.likelihood, Gaussian)
-        variance = model.likelihood.variance() if gaussian else None
-        if variance is not None:
-            variance = variance.detach().numpy().astype(float_dtype(dtype))
-        return {
-            "encoder_": model.encoder,
-            "decoder_": model.decoder,
-            "noise_variance_": variance,
-            "active_units_": active,
-            "device_": self._device_at_hand(),
-            "_model": model,
-            "_width": width,
-        }
 
-    def _to_arrays(self):
-        active = {"model.active_units": self.active_units_}
-        return self._state_to_arrays(self._state, "state") | active
+def _posterior_moments(model, X):
+    mean, log_std = observed_entries(model, X).posterior(X)
+    return torch.stack([mean, torch.exp(log_std)], dim=1)
 
-    def _from_arrays(self, arrays, n_features):
-        state = self._state_from_arrays(arrays, "state", n_features)
-        active = arrays.pop("model.active_units")
-        if active.shape != (self.n_components,) or active.dtype != bool:
-            raise ValueError("'model.active_units' should be a mask of the latents")
-        model = copy.deepcopy(state.average).eval()
-        return state, (model, widest_layer(model), active)
 
-    def _state_to_arrays(self, state, name):
-        return saving.state_to_arrays(state, name)
+def _decoded_mean(model, H):
+    return model.likelihood.mean(model.decode(H))
 
-    def _state_from_arrays(self, arrays, name, n_features):
-        # before time and memory are taken for them
-        saving.check_size(arrays, n_features, self._checked_sizes(), self.n_components)
-        generator = torch.Generator().manual_seed(0)
-        mean, std = torch.zeros(n_features), torch.ones(n_features)
-        model = self._new_model(mean, std, generator)
-        return saving.state_from_arrays(arrays, name, model)
+
+def _elbo_terms(model, X, noise):
+    model, noise = observed_entries(model, X), noise.to(X)[:, None]
+    return torch.stack(bounds.elbo_terms(model, X, noise), dim=1)
+
+
+def _log_likelihood(model, X, noise, proposal, width):
+    model, noise = observed_entries(model, X), noise.to(X)
+    return bounds.log_likelihood(model, X, noise, proposal, width)
+
+
+def _filled_in(model, X, starts, n_steps, rng, return_mean):
+    model.requires_grad_(False)
+    settings = starts.to(X), n_steps, _torch_generator(rng, X.device)
+    if return_mean:
+        return imputation.conditional_means(model, X, *settings)
+    return imputation.conditional(model, X, *settings)[0]
+
+
+def _torch_generator(rng, device="cpu"):
+    return torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+
+
+def _check_support(likelihood, X):
+    for rows in validation.row_blocks(X.shape[0], X.shape[1]):
+        likelihood.check(validation.rows_as_float(X, rows, np.float64), rows.start)
+
+
+def _as_float32(X):
+    """X in float32; an array in a layout that torch takes: C order and writable."""
+    with np.errstate(over="ignore"):
+        X = X.astype(np.float32, copy=False)
+    values = X.data if sparse.issparse(X) else X
+    if np.any(np.isinf(values)):
+        raise ValueError(
+            "X holds values beyond 3.4e38, too large for float32: put a StandardScaler "
+            "before."
+        )
+    return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])

@@ -1,10 +1,11 @@
-"""What a decoder's output means: log-probability, mean and samples of p(x | h).
+"""Likelihoods p(x | h): what the outputs of a decoder mean.
 
-A decoder emits unconstrained numbers, ``n_outputs`` of them per row; a likelihood owns
-the link that makes parameters of a distribution of them. Adding a likelihood is adding
-a class here. Log-probabilities are in nats, summed over the features.
+A decoder emits ``n_outputs`` unconstrained numbers for each row. A likelihood turns
+them into the parameters of a distribution over rows, and gives log-probabilities (in
+nats), means and samples. To add a likelihood, add a subclass of :class:`Likelihood`.
 """
 
+import abc
 import copy
 import itertools
 from numbers import Real
@@ -15,99 +16,136 @@ from torch import nn
 from torch.nn import functional
 
 _LOG_2_PI = float(np.log(2 * np.pi))
-_SMALLEST_LOG_RATIO = -14.0  # noise of a thousandth of the unit: constants stay finite
+_MAX_LOG_RATIO = 14.0  # noise from 1e-3 to 1e3 units: the constants stay finite
+_SMALLEST_MEAN = 1e-3  # at the start, of binary columns and counts that are all zero
 NOISE_VARIANCES = ("scalar", "feature", "heteroscedastic")
-"""Names of the ways in which the noise variance of a Gaussian is learned."""
-
-_SMALLEST_MEAN = 1e-3  # of binary columns and counts, where none was seen
+"""The ways to learn the noise variance of a Gaussian."""
 
 
-class Likelihood(nn.Module):
-    """Base class: a distribution p(x | h) over rows of `n_features` values.
+class Likelihood(nn.Module, abc.ABC):
+    """Base class: a distribution p(x | h) over rows of n_features values.
 
-    A subclass defines ``terms``, ``mean`` and ``sample``, and where the defaults do not
-    serve the rest; learned parameters are torch parameters made in ``build``.
+    A subclass must define three methods: ``terms`` (log p of each value), ``mean`` and
+    ``sample``. It may also override
+
+    - ``build``, if a feature takes several outputs of the decoder (set ``n_outputs``),
+      or if the likelihood learns parameters of its own (make them there);
+    - ``start``, which sets the first outputs so that training starts near the data;
+    - ``outside_support``, with the attributes ``demand`` and ``remedy``, if some values
+      are impossible;
+    - ``log_prob``, the sum of ``terms``, or ``surrogate``, a stand-in for it in
+      training, if there is a faster way.
 
     Examples
     --------
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> Bernoulli().build(3).n_outputs
-    3
+    Waiting times x >= 0 with rate exp(output):
+
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Likelihood
+    >>> class Exponential(Likelihood):
+    ...     def terms(self, outputs, X):
+    ...         return outputs - torch.exp(outputs) * X
+    ...     def mean(self, outputs):
+    ...         return torch.exp(-outputs)
+    ...     def sample(self, outputs, generator):
+    ...         draws = torch.empty_like(outputs).exponential_(generator=generator)
+    ...         return draws * self.mean(outputs)
+    >>> likelihood = Exponential().build(n_features=2)
+    >>> likelihood.log_prob(torch.zeros(1, 2), torch.tensor([[1.0, 2.0]]))
+    tensor([-3.])
     """
 
     n_outputs = 0
-    """Numbers per row that the decoder has to emit; set by ``build``."""
+    """Numbers that the decoder emits for each row; set by ``build``."""
+
+    demand, remedy = "", ""
+    """What X has to be, and what to do if it is not, for the message of ``check``."""
+
+    @abc.abstractmethod
+    def terms(self, outputs, X):
+        """Contribution of each column to log p(x | h), shape (..., n_features)."""
+
+    @abc.abstractmethod
+    def mean(self, outputs):
+        """E[x | h], shape (..., n_features)."""
+
+    @abc.abstractmethod
+    def sample(self, outputs, generator):
+        """A draw x ~ p(x | h), shape (..., n_features)."""
 
     def build(self, n_features):
-        """A copy ready for rows of n_features values."""
+        """A copy for rows of n_features values: by default one output for each."""
         built = copy.deepcopy(self)
         built.n_outputs = n_features
         return built
 
     def start(self, mean, std):
-        """Set own parameters from moments of the data, and choose units.
+        """Set the likelihood's own parameters from the data, and choose units.
 
         Parameters
         ----------
         mean, std : tensor of shape (n_features,)
-            Of the columns.
+            Moments of the columns.
 
         Returns
         -------
         input_scale : tensor of shape (n_features,)
-            Unit in which the encoder sees each column's deviation from its mean.
+            The encoder sees (x - mean) / input_scale.
         shift, scale : tensor of shape (n_outputs,)
-            Outputs are around `shift`, in units of `scale`.
+            The outputs are shift + scale * (what the decoder's network returns).
         """
-        one = torch.ones(self.n_outputs)
-        return torch.ones_like(mean), torch.zeros(self.n_outputs), one
+        n_outputs = self.n_outputs
+        return torch.ones_like(mean), torch.zeros(n_outputs), torch.ones(n_outputs)
 
     def log_prob(self, outputs, X):
-        """log p(x | h), shape of `outputs` without its last axis."""
+        """log p(x | h) in nats; the shape of `outputs` without its last axis."""
         return self.terms(outputs, X).sum(dim=-1)
-
-    def terms(self, outputs, X):
-        """The share of each column in log p(x | h), shape (..., n_features)."""
-        raise NotImplementedError
 
     def surrogate(self, outputs, X):
         """What training differentiates: any function with the gradient of log_prob."""
         return self.log_prob(outputs, X)
 
-    def mean(self, outputs):
-        """E[x | h], shape (..., n_features)."""
-        raise NotImplementedError
-
-    def sample(self, outputs, generator):
-        """A draw x ~ p(x | h), shape (..., n_features)."""
-        raise NotImplementedError
+    def outside_support(self, X):
+        """A mask of impossible values of the ndarray X; NaN may be among them."""
+        return np.zeros(X.shape, dtype=bool)
 
     def check(self, X, first_row=0, columns=None):
-        """Raise ValueError naming the first cell of X outside the support.
+        """Raise ValueError at the first value of X outside the support.
 
-        X is an array of some rows, the first of which is row `first_row`, and of all
-        columns or of those with the numbers `columns`. NaN, a missing entry, is in any
-        support.
+        For the message, `first_row` is the number of the first row, and `columns` are
+        the numbers of the columns. NaN, a missing entry, is in every support.
         """
+        bad = self.outside_support(X)
+        if bad.any() and np.any(bad := bad & ~np.isnan(X)):
+            row, column = np.unravel_index(np.argmax(bad), bad.shape)
+            raise ValueError(
+                f"{self.demand}, got {X[row, column].item()} at row {first_row + row}, "
+                f"column {columns[column] if columns else column}: {self.remedy}."
+            )
+
+    def _plain_parameters(self):
+        return {}
 
 
 class Gaussian(Likelihood):
-    """N(x | mean, sigma^2).
+    """Real values: x_i ~ N(output_i, sigma_i^2), independent given h.
 
     Parameters
     ----------
-    noise_variance : str or float, default="scalar"
-        sigma^2: "scalar", one learned; "feature", one learned for each feature;
-        "heteroscedastic", one for each feature that depends on h, which the decoder
-        emits after the mean; or a fixed number.
+    noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
+        sigma^2. "scalar": one, learned; "feature": one for each feature, learned;
+        "heteroscedastic": one for each feature that depends on h, and that the decoder
+        emits after the means; a number: fixed.
 
     Examples
     --------
+    With sigma = 1 the density at the mean of two features is 1 / (2 pi):
+
     >>> import torch
     >>> from skgen.vae.likelihoods import Gaussian
     >>> gaussian = Gaussian(noise_variance=1.0).build(2)
-    >>> round(float(gaussian.log_prob(torch.zeros(1, 2), torch.zeros(1, 2))), 3)
-    -1.838
+    >>> gaussian.log_prob(torch.zeros(1, 2), torch.zeros(1, 2)).exp() * 2 * torch.pi
+    tensor([1.0000])
     """
 
     def __init__(self, noise_variance="scalar"):
@@ -118,95 +156,103 @@ class Gaussian(Likelihood):
         return repr(self.noise_variance)
 
     def build(self, n_features):
-        named = self.noise_variance in NOISE_VARIANCES
-        if not named and not (
-            isinstance(self.noise_variance, Real) and self.noise_variance > 0
-        ):
+        variance = self.noise_variance
+        learned = variance in NOISE_VARIANCES
+        if not learned and not (isinstance(variance, Real) and variance > 0):
             raise ValueError(
                 f"noise_variance must be one of {NOISE_VARIANCES} or a positive "
-                f"number, got {self.noise_variance!r}."
+                f"number, got {variance!r}."
             )
         built = super().build(n_features)
         size = 1 if self._shares_a_unit() else n_features
-        unit = torch.zeros(size)
-        if not named:
-            unit += float(np.log(self.noise_variance))
-        built.register_buffer("log_unit", unit)
-        if self.noise_variance == "heteroscedastic":
+        log_unit = 0.0 if learned else float(np.log(variance))
+        built.register_buffer("log_unit", torch.full((size,), log_unit))
+        if variance == "heteroscedastic":
             built.n_outputs = 2 * n_features
-        elif named:
+        elif learned:
             built.log_ratio = nn.Parameter(torch.zeros(size))
         return built
 
     def start(self, mean, std):
         if self._shares_a_unit():
-            scale = std.square().mean().sqrt()
-            scale = torch.where(scale > 0, scale, 1.0).repeat(len(std))
-        else:
-            scale = torch.where(std > 0, std, 1.0)
+            std = std.square().mean().sqrt().repeat(len(std))
+        scale = std.where(std > 0, 1.0)
         if isinstance(self.noise_variance, str):
             self.log_unit.copy_(2 * torch.log(scale[: len(self.log_unit)]))
-        ratios = self.n_outputs - len(mean)
-        zero, one = torch.zeros(ratios), torch.ones(ratios)
-        return scale, torch.cat([mean, zero]), torch.cat([scale, one])
+        ratios = 0, self.n_outputs - len(mean)
+        shift = functional.pad(mean, ratios)
+        return scale, shift, functional.pad(scale, ratios, value=1.0)
 
     def log_prob(self, outputs, X):
-        mean, log_variance = self._parts(outputs)
-        squared = (X - mean).square() * torch.exp(-log_variance)
+        mean, log_variance = self._moments(outputs)
+        squares = (X - mean).square() * torch.exp(-log_variance)
+        # once for each row of outputs: with X they may broadcast to many more
         constant = (log_variance + _LOG_2_PI).expand_as(mean).sum(dim=-1)
-        return -0.5 * (squared.sum(dim=-1) + constant)
+        return -0.5 * (squares.sum(dim=-1) + constant)
 
     def terms(self, outputs, X):
-        mean, log_variance = self._parts(outputs)
-        squared = (X - mean).square() * torch.exp(-log_variance)
-        return -0.5 * (squared + log_variance + _LOG_2_PI)
+        mean, log_variance = self._moments(outputs)
+        squares = (X - mean).square() * torch.exp(-log_variance)
+        return -0.5 * (squares + log_variance + _LOG_2_PI)
 
     def mean(self, outputs):
-        return self._parts(outputs)[0]
+        return self._moments(outputs)[0]
 
     def sample(self, outputs, generator):
-        mean, log_variance = self._parts(outputs)
+        mean, log_variance = self._moments(outputs)
         noise = torch.empty_like(mean).normal_(generator=generator)
         return mean + torch.exp(0.5 * log_variance) * noise
 
     def variance(self):
-        """sigma^2, shape (1,) or (n_features,); None where it depends on h."""
+        """sigma^2, shape (1,) or (n_features,); None if it depends on h."""
         if self.noise_variance == "heteroscedastic":
             return None
         return torch.exp(self._log_variance())
 
     def _shares_a_unit(self):
-        """One variance for all says that the features share a unit."""
+        """A single variance for all features means that they share a unit."""
         return self.noise_variance not in ("feature", "heteroscedastic")
 
-    def _parts(self, outputs):
+    def _moments(self, outputs):
         """Mean and log sigma^2."""
         if self.noise_variance == "heteroscedastic":
             mean, log_ratio = outputs.chunk(2, dim=-1)
-            bounds = _SMALLEST_LOG_RATIO, -_SMALLEST_LOG_RATIO
-            return mean, self.log_unit + log_ratio.clamp(*bounds)
+            log_ratio = log_ratio.clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+            return mean, self.log_unit + log_ratio
         return outputs, self._log_variance()
 
     def _log_variance(self):
         if isinstance(self.noise_variance, str):
-            return self.log_unit + self.log_ratio.clamp(min=_SMALLEST_LOG_RATIO)
+            return self.log_unit + self.log_ratio.clamp(min=-_MAX_LOG_RATIO)
         return self.log_unit
+
+    def _plain_parameters(self):
+        is_name = isinstance(self.noise_variance, str)
+        variance = self.noise_variance if is_name else float(self.noise_variance)
+        return {"noise_variance": variance}
 
 
 class Bernoulli(Likelihood):
-    """x_i = 1 with probability sigmoid(output_i).
+    """Binary values: x_i = 1 with probability sigmoid(output_i), else 0.
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
     >>> from skgen.vae.likelihoods import Bernoulli
-    >>> Bernoulli().build(2).log_prob(torch.zeros(1, 2), torch.ones(1, 2))
-    tensor([-1.3863])
+    >>> Bernoulli().check(np.array([[0, 1], [1, 0.5]]))
+    Traceback (most recent call last):
+        ...
+    ValueError: A Bernoulli likelihood takes 0 and 1, got 0.5 at row 1, column 1: ...
     """
 
+    demand, remedy = "A Bernoulli likelihood takes 0 and 1", "binarise X first"
+
+    def outside_support(self, X):
+        return (X != 0) & (X != 1)
+
     def start(self, mean, std):
-        share = mean.clamp(_SMALLEST_MEAN, 1 - _SMALLEST_MEAN)
-        return torch.ones_like(mean), torch.logit(share), torch.ones_like(mean)
+        probability = mean.clamp(_SMALLEST_MEAN, 1 - _SMALLEST_MEAN)
+        return torch.ones_like(mean), torch.logit(probability), torch.ones_like(mean)
 
     def terms(self, outputs, X):
         return X * outputs - functional.softplus(outputs)
@@ -222,26 +268,29 @@ class Bernoulli(Likelihood):
         uniform = torch.empty_like(outputs).uniform_(generator=generator)
         return (uniform < torch.sigmoid(outputs)).to(outputs.dtype)
 
-    def check(self, X, first_row=0, columns=None):
-        demand, remedy = "a Bernoulli likelihood takes 0 and 1", "binarise X first"
-        _refuse(X, (X != 0) & (X != 1), demand, remedy, first_row, columns)
-
 
 class Poisson(Likelihood):
-    """Counts with rate exp(output).
+    """Counts: x_i = 0, 1, 2, ... with rate exp(output_i).
 
     Examples
     --------
+    P(x = 0) is exp(-rate), here with a rate of 3:
+
     >>> import torch
     >>> from skgen.vae.likelihoods import Poisson
-    >>> Poisson().build(1).log_prob(torch.zeros(1, 1), torch.zeros(1, 1))
-    tensor([-1.])
+    >>> output = torch.log(torch.tensor([[3.0]]))
+    >>> Poisson().build(1).log_prob(output, torch.zeros(1, 1))
+    tensor([-3.])
     """
 
+    demand, remedy = "A Poisson likelihood takes counts >= 0", "try 'gaussian'"
+
+    def outside_support(self, X):
+        return (X < 0) | (X % 1 != 0)
+
     def start(self, mean, std):
-        scale = torch.where(std > 0, std, 1.0)
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
-        return scale, shift, torch.ones_like(mean)
+        return std.where(std > 0, 1.0), shift, torch.ones_like(mean)
 
     def terms(self, outputs, X):
         return X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
@@ -252,22 +301,46 @@ class Poisson(Likelihood):
     def sample(self, outputs, generator):
         return torch.poisson(torch.exp(outputs), generator=generator)
 
-    def check(self, X, first_row=0, columns=None):
-        bad = (X < 0) | (X % 1 != 0)
-        demand, remedy = "a Poisson likelihood takes counts >= 0", "try 'gaussian'"
-        _refuse(X, bad, demand, remedy, first_row, columns)
-
 
 class Categorical(Likelihood):
-    """One-hot columns: one of them is 1, with probability softmax(outputs).
+    """One category in one-hot columns: column i is the 1 with probability softmax_i.
 
     Examples
     --------
+    The probabilities of the four categories sum to one:
+
     >>> import torch
     >>> from skgen.vae.likelihoods import Categorical
-    >>> Categorical().build(4).log_prob(torch.zeros(1, 4), torch.eye(4)[:1])
-    tensor([-1.3863])
+    >>> outputs = torch.tensor([[0.0, 1.0, -2.0, 0.5]])
+    >>> Categorical().build(4).log_prob(outputs, torch.eye(4)).exp().sum()
+    tensor(1.)
     """
+
+    demand = "A categorical likelihood takes one-hot columns"
+    remedy = "encode the category with sklearn.preprocessing.OneHotEncoder"
+
+    def outside_support(self, X):
+        return (X != 0) & (X != 1)
+
+    def check(self, X, first_row=0, columns=None):
+        super().check(X, first_row, columns)
+        n_missing, n_columns = np.isnan(X).sum(axis=1), X.shape[1]
+        partly = (n_missing > 0) & (n_missing < n_columns)
+        if partly.any():
+            raise ValueError(
+                f"One-hot columns are missing together or not at all, got row "
+                f"{first_row + int(np.argmax(partly))} with NaN in some of the columns "
+                f"{list(columns or range(n_columns))}: set all of them to NaN where "
+                f"the category is not known."
+            )
+        totals = X.sum(axis=1)
+        bad = (totals != 1) & (n_missing == 0)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"{self.demand}, got row {first_row + row} with {totals[row]:g} ones "
+                f"among its {n_columns} columns: {self.remedy}."
+            )
 
     def start(self, mean, std):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
@@ -285,20 +358,6 @@ class Categorical(Likelihood):
         one_hot = functional.one_hot(drawn, outputs.shape[-1])
         return one_hot.to(outputs.dtype).reshape(outputs.shape)
 
-    def check(self, X, first_row=0, columns=None):
-        demand = "a categorical likelihood takes one-hot columns"
-        remedy = "encode the category with sklearn.preprocessing.OneHotEncoder"
-        _refuse(X, (X != 0) & (X != 1), demand, remedy, first_row, columns)
-        _refuse_partly_missing(X, first_row, columns)
-        totals = X.sum(axis=1)
-        bad = (totals != 1) & ~np.isnan(totals)
-        if bad.any():
-            row = int(np.argmax(bad))
-            raise ValueError(
-                f"{demand.capitalize()}, got row {first_row + row} with "
-                f"{totals[row]:g} ones among its {X.shape[1]} columns: {remedy}."
-            )
-
 
 class ColumnLikelihood(Likelihood):
     """Different likelihoods for different columns, independent given h.
@@ -311,10 +370,14 @@ class ColumnLikelihood(Likelihood):
 
     Examples
     --------
+    A measurement in column 0, and one of three categories in columns 1 to 3:
+
+    >>> import torch
     >>> from skgen.vae.likelihoods import ColumnLikelihood
-    >>> mixed = ColumnLikelihood([("gaussian", [0, 1]), ("categorical", [2, 3, 4])])
-    >>> mixed.build(5).n_outputs
-    5
+    >>> parts = [("gaussian", [0]), ("categorical", [1, 2, 3])]
+    >>> likelihood = ColumnLikelihood(parts).build(4)
+    >>> likelihood.mean(torch.zeros(1, 4))
+    tensor([[0.0000, 0.3333, 0.3333, 0.3333]])
     """
 
     def __init__(self, parts):
@@ -325,21 +388,16 @@ class ColumnLikelihood(Likelihood):
         return repr(self.parts)
 
     def build(self, n_features):
-        columns = [np.asarray(columns) for _, columns in self.parts]
-        numbers = all(c.ndim == 1 and c.size and c.dtype.kind in "iu" for c in columns)
-        if not numbers or (
-            sorted(itertools.chain(*(c.tolist() for c in columns)))
-            != list(range(n_features))
-        ):
+        columns = [np.asarray(part) for _, part in self.parts]
+        valid = all(c.ndim == 1 and c.size and c.dtype.kind in "iu" for c in columns)
+        if not valid or sorted(itertools.chain(*columns)) != list(range(n_features)):
             raise ValueError(
                 f"ColumnLikelihood must name each of {n_features} columns of X once, "
-                f"in lists of column numbers, got "
-                f"{[part for _, part in self.parts]}."
+                f"in lists of column numbers, got {[part for _, part in self.parts]}."
             )
         built = super().build(n_features)
         built.members = nn.ModuleList(
-            as_likelihood(likelihood).build(len(part))
-            for (likelihood, _), part in zip(self.parts, columns)
+            as_likelihood(kind).build(len(part)) for kind, part in self.parts
         )
         built.widths = [member.n_outputs for member in built.members]
         built.n_outputs = sum(built.widths)
@@ -348,49 +406,44 @@ class ColumnLikelihood(Likelihood):
         return built
 
     def start(self, mean, std):
-        input_scale, shifts, scales = torch.ones_like(mean), [], []
-        for member, columns in zip(self.members, self.columns):
-            units = member.start(mean[columns], std[columns])
-            input_scale[columns] = units[0]
-            shifts.append(units[1])
-            scales.append(units[2])
-        return input_scale, torch.cat(shifts), torch.cat(scales)
+        members = zip(self.members, self.columns)
+        units = [member.start(mean[part], std[part]) for member, part in members]
+        input_scale, shift, scale = map(torch.cat, zip(*units))
+        return input_scale[self.order], shift, scale
 
     def log_prob(self, outputs, X):
-        return sum(
-            member.log_prob(part, X[..., columns])
-            for member, part, columns in self._split(outputs)
-        )
+        return sum(m.log_prob(o, X[..., c]) for m, o, c in self._split(outputs))
 
     def terms(self, outputs, X):
-        return self._join(
-            member.terms(part, X[..., columns])
-            for member, part, columns in self._split(outputs)
-        )
+        return self._join(m.terms(o, X[..., c]) for m, o, c in self._split(outputs))
 
     def surrogate(self, outputs, X):
-        return sum(
-            member.surrogate(part, X[..., columns])
-            for member, part, columns in self._split(outputs)
-        )
+        return sum(m.surrogate(o, X[..., c]) for m, o, c in self._split(outputs))
 
     def mean(self, outputs):
-        return self._join(member.mean(part) for member, part, _ in self._split(outputs))
+        return self._join(m.mean(o) for m, o, _ in self._split(outputs))
 
     def sample(self, outputs, generator):
-        return self._join(
-            member.sample(part, generator) for member, part, _ in self._split(outputs)
-        )
+        return self._join(m.sample(o, generator) for m, o, _ in self._split(outputs))
 
     def check(self, X, first_row=0, columns=None):
         for member, part in zip(self.members, self.columns):
             member.check(X[:, part], first_row, part)
 
     def _split(self, outputs):
+        """Members, the outputs of each, and the numbers of its columns."""
         return zip(self.members, outputs.split(self.widths, dim=-1), self.columns)
 
     def _join(self, parts):
+        """One tensor of the members' columns, in the order of X."""
         return torch.cat(list(parts), dim=-1)[..., self.order]
+
+    def _plain_parameters(self):
+        parts = [
+            [likelihood_to_plain(likelihood), np.asarray(columns).tolist()]
+            for likelihood, columns in self.parts
+        ]
+        return {"parts": parts}
 
 
 NAMES = {
@@ -399,22 +452,11 @@ NAMES = {
     "poisson": Poisson,
     "categorical": Categorical,
 }
+"""The likelihoods that have a name."""
 
 
 def as_likelihood(likelihood, **parameters):
-    """The Likelihood of a name, or the Likelihood given.
-
-    Raises
-    ------
-    ValueError
-        On another name.
-
-    Examples
-    --------
-    >>> from skgen.vae.likelihoods import as_likelihood
-    >>> as_likelihood("poisson")
-    Poisson()
-    """
+    """The Likelihood with this name and parameters, or the Likelihood given."""
     if isinstance(likelihood, Likelihood):
         return likelihood
     if likelihood not in NAMES:
@@ -425,24 +467,27 @@ def as_likelihood(likelihood, **parameters):
     return NAMES[likelihood](**parameters)
 
 
-def _refuse(X, bad, demand, remedy, first_row, columns):
-    if bad.any() and np.any(bad := bad & ~np.isnan(X)):
-        row, column = np.unravel_index(np.argmax(bad), bad.shape)
-        raise ValueError(
-            f"{demand[0].upper()}{demand[1:]}, got {X[row, column].item()} at row "
-            f"{first_row + row}, column {columns[column] if columns else column}: "
-            f"{remedy}."
-        )
+def likelihood_to_plain(likelihood):
+    """A name, or a Likelihood as [name, parameters], for JSON.
+
+    ValueError on a class that is not one of this module.
+    """
+    if not isinstance(likelihood, Likelihood):
+        return likelihood
+    for name, kind in (NAMES | {"columns": ColumnLikelihood}).items():
+        if type(likelihood) is kind:
+            return [name, likelihood._plain_parameters()]
+    raise ValueError(f"{type(likelihood).__name__} is not a likelihood of skgen")
 
 
-def _refuse_partly_missing(X, first_row, columns):
-    """Raise ValueError naming the first row of which some columns only are NaN."""
-    missing = np.isnan(X)
-    partly = missing.any(axis=1) & ~missing.all(axis=1)
-    if partly.any():
-        columns = list(range(X.shape[1])) if columns is None else list(columns)
-        raise ValueError(
-            f"One-hot columns are missing together or not at all, got row "
-            f"{first_row + int(np.argmax(partly))} with NaN in some of the columns "
-            f"{columns}: set all of them to NaN where the category is not known."
-        )
+def likelihood_from_plain(plain):
+    """The name or Likelihood that :func:`likelihood_to_plain` was given."""
+    if isinstance(plain, str):
+        return plain
+    name, parameters = plain
+    if name == "columns":
+        parts = parameters["parts"]
+        return ColumnLikelihood([(likelihood_from_plain(a), b) for a, b in parts])
+    if name not in NAMES:
+        raise ValueError(f"the likelihood {name!r} is unknown")
+    return NAMES[name](**parameters)

@@ -1,4 +1,4 @@
-"""Encoder and decoder networks: multilayer perceptrons, or modules the user brings."""
+"""Encoder and decoder networks: multilayer perceptrons, or modules the caller gives."""
 
 import copy
 import itertools
@@ -17,59 +17,28 @@ ACTIVATIONS = {
     "softplus": nn.Softplus,
     "tanh": nn.Tanh,
 }
+_LARGEST_LOG_VARIANCE = 20.0
 
 
 def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
-    """Linear layers with an activation between them; no hidden layer: a linear map.
+    """Linear layers with an activation between them; without hidden layers, one.
 
-    Parameters
-    ----------
-    n_in : int
-    hidden_layer_sizes : tuple of int
-    n_out : int
-    activation : str
-        A key of ``ACTIVATIONS``.
-    generator : torch.Generator, default=None
-        Draws the weights; None: torch's global one.
-
-    Returns
-    -------
-    torch.nn.Sequential
-
-    Examples
-    --------
-    >>> from skgen.vae.networks import mlp
-    >>> len(mlp(4, (8, 8), 2, "relu"))
-    5
+    The generator draws the weights; None stands for torch's global one.
     """
     sizes = (n_in, *hidden_layer_sizes, n_out)
     layers = []
     for width_in, width_out in itertools.pairwise(sizes):
         linear = nn.utils.skip_init(nn.Linear, width_in, width_out)
-        for parameter in linear.parameters():  # as nn.Linear does by itself
+        for parameter in linear.parameters():  # the distribution nn.Linear draws from
             nn.init.uniform_(parameter, -(width_in**-0.5), width_in**-0.5, generator)
         layers += [linear, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 
-class LinearPlus(nn.Module):
-    """A linear map and what a multilayer perceptron adds to it: all zero at first.
+class LinearSkip(nn.Module):
+    """A linear map plus a multilayer perceptron, both zero at first.
 
-    Parameters
-    ----------
-    n_in : int
-    hidden_layer_sizes : tuple of int
-        (): the linear map alone.
-    n_out : int
-    activation : str, default="silu"
-    generator : torch.Generator, default=None
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.networks import LinearPlus
-    >>> LinearPlus(3, (8,), 2)(torch.ones(1, 3)).tolist()
-    [[0.0, 0.0]]
+    Without hidden layers it is the linear map alone.
     """
 
     def __init__(
@@ -92,19 +61,7 @@ class LinearPlus(nn.Module):
 
 
 class Affine(nn.Module):
-    """x * scale + shift with fixed numbers: the units of the data.
-
-    Parameters
-    ----------
-    shift, scale : tensor of shape (n,)
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.networks import Affine
-    >>> Affine(torch.tensor([1.0]), torch.tensor([2.0]))(torch.tensor([[3.0]]))
-    tensor([[7.]])
-    """
+    """x * scale + shift with fixed vectors: a change of units."""
 
     def __init__(self, shift, scale):
         super().__init__()
@@ -115,39 +72,11 @@ class Affine(nn.Module):
         return torch.addcmul(self.shift, X, self.scale)
 
 
-def as_network(template, name, n_in, n_out, default):
-    """A network of the user's, checked, or the default.
+def as_network(template, name, n_in, n_out):
+    """A copy of a module, or what a callable (n_in, n_out) makes, checked.
 
-    Parameters
-    ----------
-    template : torch.nn.Module, callable or None
-        A module is copied, never trained in place; a callable (n_in, n_out) makes one.
-    name : str
-        Of the parameter, for messages.
-    n_in, n_out : int
-    default : callable
-        Makes the network if there is no template.
-
-    Returns
-    -------
-    torch.nn.Module
-
-    Raises
-    ------
-    ValueError
-        If the network does not map n_in values to n_out.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.networks import as_network
-    >>> as_network(torch.nn.Linear(3, 2), "encoder", 3, 4, None)
-    Traceback (most recent call last):
-        ...
-    ValueError: encoder must map rows of 3 values to 4, but 2 rows gave ...
+    Raises ValueError if the network does not map rows of n_in values to n_out.
     """
-    if template is None:
-        return default()
     is_module = isinstance(template, nn.Module)
     network = copy.deepcopy(template) if is_module else template(n_in, n_out)
     if not isinstance(network, nn.Module):
@@ -161,7 +90,7 @@ def as_network(template, name, n_in, n_out, default):
         with torch.no_grad():
             output = network.cpu().eval()(torch.zeros(2, n_in))
         shape = tuple(output.shape)
-    except Exception as error:  # whatever a module of the user's may raise
+    except Exception as error:  # a caller's module may raise anything
         raise ValueError(f"{demand}, but it failed: {error}") from error
     if shape != (2, n_out):
         raise ValueError(
@@ -170,34 +99,12 @@ def as_network(template, name, n_in, n_out, default):
     return network.train(training)
 
 
-LARGEST_LOG_VARIANCE = 20.0
-
-
 class Autoencoder(nn.Module):
-    """Encoder, decoder and likelihood as one module.
+    """Encoder, decoder, likelihood and prior as one module.
 
-    Parameters
-    ----------
-    encoder : torch.nn.Module
-        Rows of X to 2 * n_components numbers: mean and log-variance of q(h | x).
-    decoder : torch.nn.Module
-        Rows of n_components values to ``likelihood.n_outputs`` numbers.
-    likelihood : Likelihood
-    n_components : int
-    prior : torch.nn.Module, default=None
-        Of :mod:`skgen.vae.priors`; None: N(0, I).
-    center : tensor of shape (n_features,), default=None
-        What the encoder is shown where an entry of X is missing; None: 0.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> [part.shape for part in model.posterior(torch.zeros(5, 3))]
-    [torch.Size([5, 2]), torch.Size([5, 2])]
+    The encoder maps a row of X to the mean and the log-variance of q(h | x), the
+    decoder a row h to the outputs that the likelihood takes. `center`, one number per
+    feature, is what the encoder sees in place of a missing entry.
     """
 
     def __init__(
@@ -211,9 +118,9 @@ class Autoencoder(nn.Module):
         self.n_components = n_components
         self.register_buffer("center", torch.zeros(()) if center is None else center)
 
-    def log_prior(self, H):
-        """log p(h), nats, for H of any shape."""
-        return self.prior(H, self.posterior)
+    def latent_prior(self):
+        """The distribution p(h); see :mod:`skgen.vae.priors`."""
+        return self.prior(self.posterior)
 
     def decode(self, H):
         """Outputs of the decoder, which sees a matrix of rows, for H of any shape."""
@@ -223,23 +130,12 @@ class Autoencoder(nn.Module):
     def posterior(self, X):
         """Mean and log standard deviation of q(h | x), each (n, n_components)."""
         mean, log_variance = self.encoder(X).chunk(2, dim=-1)
-        return mean, 0.5 * log_variance.clamp(
-            -LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE
-        )
+        bounds = -_LARGEST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE
+        return mean, 0.5 * log_variance.clamp(*bounds)
 
 
 def widest_layer(model):
-    """Most numbers per row that any module of a model's decoder puts out.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder, mlp, widest_layer
-    >>> decoder = mlp(2, (7,), 3, "relu")
-    >>> widest_layer(Autoencoder(None, decoder, Bernoulli().build(3), 2))
-    7
-    """
+    """The most values per row that a layer of the model's decoder puts out."""
     sizes = [model.n_components, model.likelihood.n_outputs]
 
     def note(module, inputs, output):
@@ -254,3 +150,18 @@ def widest_layer(model):
         for hook in hooks:
             hook.remove()
     return max(sizes)
+
+
+def check_size(arrays, n_features, hidden_layer_sizes, n_components):
+    """Raise ValueError if networks of these sizes need more numbers than a file holds.
+
+    It is called before any memory is allocated for the networks.
+    """
+    sizes = (n_features, *hidden_layer_sizes, n_components)
+    n_weights = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    n_values = sum(array.size for array in arrays.values())
+    if len(hidden_layer_sizes) > len(arrays) or n_weights > n_values:
+        raise ValueError(
+            f"hidden_layer_sizes={hidden_layer_sizes!r} for {n_features} features do "
+            f"not fit the arrays in the file"
+        )

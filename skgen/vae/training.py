@@ -1,4 +1,4 @@
-"""Training state of a VAE and the stochastic gradient step that moves it.
+"""The state of training a VAE, and the stochastic gradient steps that change it.
 
 References
 ----------
@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from skgen.fitting import averaging_share
+from skgen.run import averaging_share
 from skgen.vae import parallel
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
-from skgen.vae.missing import for_rows
+from skgen.vae.missing import observed_entries
 from skgen.vae.networks import Autoencoder
 from skgen.validation import row_blocks, rows_as_float
 
 _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
-# as far and is remembered ten times as long: training was seen to be lost to it
+# as far and is remembered ten times as long, which was seen to ruin the training
 _ADAM_BETAS = (0.9, 0.99)
 
 
@@ -44,18 +44,15 @@ _PLAIN = Settings(1, "elbo", 1, 0.0, 0.0, "float32", False)  # the ELBO of one d
 
 
 class TrainingState(NamedTuple):
-    """All that training goes on from; modules and optimiser are updated in place.
+    """All that training needs to continue; it is updated in place.
 
     Attributes
     ----------
-    model : Autoencoder
-        The last iterate.
-    average : Autoencoder
-        Running average of the iterates' weights: the model that fit returns.
-    optimizer : torch.optim.Optimizer
-    n_updates : int
-    rng : numpy.random.Generator
-        Orders the rows and seeds the torch generator of every epoch.
+    model : the last iterate
+    average : running average of the weights, the model that fit returns
+    optimizer : AdamW, with its memory
+    n_updates : number of updates so far
+    rng : shuffles the rows, and seeds the torch generator of every epoch
     """
 
     model: Autoencoder
@@ -66,15 +63,12 @@ class TrainingState(NamedTuple):
 
     @torch.no_grad()
     def copied_onto(self, other):
-        """A copy of this state, in the memory of another one of the same training."""
-        mine, theirs = self._tensors(), other._tensors()
-        if len(mine) != len(theirs):  # the optimiser's first update was in between
-            return copy.deepcopy(self)
-        torch._foreach_copy_(theirs, mine)
+        """A copy of this state in the memory of another state of the same training."""
+        torch._foreach_copy_(other._tensors(), self._tensors())
         return other._replace(n_updates=self.n_updates, rng=copy.deepcopy(self.rng))
 
     def _tensors(self):
-        memories = (self.optimizer.state.get(p, {}) for p in self.model.parameters())
+        memories = map(self.optimizer.state.__getitem__, self.model.parameters())
         tensors = [memory[name] for memory in memories for name in sorted(memory)]
         for module in (self.model, self.average):
             tensors += [*module.parameters(), *module.buffers()]
@@ -82,19 +76,10 @@ class TrainingState(NamedTuple):
 
 
 def initial_state(model, rng):
-    """State before the first update.
+    """The state before the first update, the memory of the optimiser included.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import initial_state
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> initial_state(model, np.random.default_rng(0)).n_updates
-    0
+    AdamW would make its memory at the first update. Made here, a state has the same
+    arrays at any time, so a fresh one can be filled with those of a file.
     """
     parameters = list(model.parameters())
     groups = [  # only the first is subject to weight decay
@@ -107,26 +92,18 @@ def initial_state(model, rng):
         weight_decay=0.0,
         fused=True,
     )
+    for parameter in parameters:
+        optimizer.state[parameter] = {
+            "step": torch.zeros((), device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter, requires_grad=False),
+            "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
+        }
     average = copy.deepcopy(model).requires_grad_(False)
     return TrainingState(model, average, optimizer, 0, rng)
 
 
-def moved(state, device):
-    """The state, its modules and optimiser on another device.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import initial_state, moved
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> state = initial_state(model, np.random.default_rng(0))
-    >>> next(moved(state, "cpu").model.parameters()).device
-    device(type='cpu')
-    """
+def to_device(state, device):
+    """The state with its modules and its optimiser's memory moved to a device."""
     state.model.to(device)
     state.average.to(device)
     for memory in state.optimizer.state.values():
@@ -137,19 +114,7 @@ def moved(state, device):
 
 @contextmanager
 def seeded_modules(device, rng):
-    """Seed torch's global generators, which modules draw from, and put them back.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.training import seeded_modules
-    >>> before = torch.get_rng_state()
-    >>> with seeded_modules(torch.device("cpu"), np.random.default_rng(0)):
-    ...     layer = torch.nn.Linear(2, 2)
-    >>> torch.equal(before, torch.get_rng_state())
-    True
-    """
+    """Seed torch's global generators, which modules draw from, and restore them."""
     seed, cuda = int(rng.integers(2**62)), device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if cuda else []):
         torch.default_generator.manual_seed(seed)
@@ -160,20 +125,7 @@ def seeded_modules(device, rng):
 
 
 class Objective(nn.Module):
-    """Minus the sum of the rows' bounds, or what has the same gradient.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import Objective
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> objective = Objective(model, "elbo")
-    >>> objective(torch.zeros(5, 3), torch.zeros(5, 2), torch.ones(())).shape
-    torch.Size([])
-    """
+    """Minus the sum of the rows' bounds, or a function with the same gradient."""
 
     def __init__(self, model, objective):
         super().__init__()
@@ -183,34 +135,15 @@ class Objective(nn.Module):
     def forward(self, X, noise, kl_weight):
         if self.objective == "iwae" and noise.ndim == 3:  # of one draw it is the ELBO
             weights = log_weights(self.model, X, noise, doubly=True)
-            # its gradient is that of the bound, its value is not
+            # only the gradient equals the one of the bound, the value does not
             normalized = torch.softmax(weights.detach(), dim=0)
             return -(normalized * weights).sum()
         reconstruction, kl = elbo_terms(self.model, X, noise, surrogate=True)
         return (kl_weight * kl - reconstruction).sum()
 
 
-def objective_of(model, settings):
-    """The objective as it is to be called: compiled, and by all processes together.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import Settings, objective_of
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> settings = Settings(2, "elbo", 1, 0.0, 0.99, "float32", False)
-    >>> objective_of(model, settings).objective
-    'elbo'
-    """
-    objective = parallel.synchronized(Objective(model, settings.objective))
-    return _Compiled(objective) if settings.compile else objective
-
-
 class _Compiled:
-    """Calls the module compiled, or as it is where torch cannot compile it."""
+    """Calls a module compiled, or uncompiled with a warning if torch cannot."""
 
     def __init__(self, module):
         self.module = module
@@ -224,8 +157,8 @@ class _Compiled:
             if self.call is self.module:
                 raise
             warnings.warn(
-                f"compile=True is without effect, torch could not compile the "
-                f"training step, for which it needs a C++ compiler: "
+                f"compile=True has no effect: torch could not compile the training "
+                f"step, for which it needs a C++ compiler. It says: "
                 f"{str(error).strip().splitlines()[0]}",
                 RuntimeWarning,
                 stacklevel=2,
@@ -234,213 +167,146 @@ class _Compiled:
             return self.module(*inputs)
 
 
-def train_epoch(
-    state, X, settings, learning_rates, kl_weights, resample=False, objective=None
-):
-    """One pass over the rows of X in shuffled mini-batches.
+class Trainer:
+    """Trains models on the rows X, a tensor on their device or a CSR matrix.
 
-    Parameters
-    ----------
-    state : TrainingState
-    X : tensor on the model's device, or CSR matrix, of shape (n_samples, n_features)
-    settings : Settings
-    learning_rates, kl_weights : ndarray of shape (n_updates,)
-        One for each batch.
-    resample : bool, default=False
-        Draw each row from its probabilities.
-    objective : callable, default=None
-        Of :func:`objective_of`; None: made for this epoch.
-
-    Returns
-    -------
-    TrainingState
-
-    Raises
-    ------
-    FloatingPointError
-        If a weight is no longer finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import Settings, initial_state, train_epoch
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> state = initial_state(model, np.random.default_rng(0))
-    >>> settings = Settings(2, "elbo", 1, 0.0, 0.99, "float32", False)
-    >>> X, one = torch.zeros(4, 3), np.ones(2)
-    >>> train_epoch(state, X, settings, 1e-3 * one, one).n_updates
-    2
+    With `resample`, X holds probabilities, and rows are drawn anew in every epoch. The
+    objective is compiled once for all epochs of the same model.
     """
-    device = next(state.model.parameters()).device
-    generator = torch.Generator(device).manual_seed(int(state.rng.integers(2**62)))
-    order = state.rng.permutation(X.shape[0])
-    in_memory = isinstance(X, torch.Tensor)
-    order = torch.from_numpy(order).to(device) if in_memory else order
-    starts = range(0, len(order), settings.batch_size)
-    batches = [order[start : start + settings.batch_size] for start in starts]
-    n_averaged = state.n_updates
-    state.model.train()
-    rank = parallel.rank()
-    objective = objective or objective_of(for_rows(state.model, X), settings)
-    kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
-    for rows, rate, kl_weight in zip(batches, learning_rates, kl_weights, strict=True):
-        noise = _noise(state.model, len(rows), settings, generator)
-        batch = _batch(X, rows, rank, resample, generator)
-        with torch.autocast(
-            device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"
-        ):
-            loss = objective(batch, rank.share(noise, dim=noise.ndim - 2), kl_weight)
-        # the sum over all processes, whose gradients are averaged, over all rows
-        _descend(state, loss * (rank.n_ranks / len(rows)), settings, float(rate))
-        state = state._replace(n_updates=state.n_updates + 1)
-        if state.n_updates % _AVERAGE_EVERY == 0:
-            _follow(state, settings.averaging, state.n_updates - n_averaged)
-            n_averaged = state.n_updates
-    if not all(value.isfinite().all() for value in state.model.parameters()):
-        raise FloatingPointError(
-            f"training diverged, a weight is no longer finite. The likely cause is "
-            f"learning_rate, {learning_rates[0]:.3g} at the start of the epoch, or "
-            f"values of X too large for float32: make it ten times smaller, or put a "
-            f"StandardScaler before."
-        )
-    if n_averaged < state.n_updates:
-        _follow(state, settings.averaging, state.n_updates - n_averaged)
-    return state
+
+    def __init__(self, X, settings, resample=False):
+        self.X = X
+        self.settings = settings
+        self.resample = resample
+        self.rank = parallel.rank()
+        self._model = self._objective = None
+
+    @property
+    def n_updates(self):
+        """Updates per epoch; the last short batch counts as one."""
+        return -(-self.X.shape[0] // self.settings.batch_size)
+
+    def epoch(self, state, learning_rates, kl_weights):
+        """The state after one pass over the rows in shuffled mini-batches.
+
+        Raises FloatingPointError if a weight is no longer finite.
+        """
+        device = next(state.model.parameters()).device
+        generator = torch.Generator(device).manual_seed(int(state.rng.integers(2**62)))
+        batches = self._shuffled_batches(state.rng, device)
+        kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
+        n_averaged = state.n_updates
+        state.model.train()
+        steps = zip(batches, learning_rates, kl_weights, strict=True)
+        for rows, learning_rate, kl_weight in steps:
+            loss = self._loss(state.model, rows, kl_weight, generator)
+            _descend(state.optimizer, loss, self.settings, float(learning_rate))
+            state = state._replace(n_updates=state.n_updates + 1)
+            if state.n_updates % _AVERAGE_EVERY == 0:
+                self._update_average(state, state.n_updates - n_averaged)
+                n_averaged = state.n_updates
+        _check_finite(state.model, learning_rates[0])
+        if n_averaged < state.n_updates:
+            self._update_average(state, state.n_updates - n_averaged)
+        return state
+
+    def _shuffled_batches(self, rng, device):
+        order = rng.permutation(self.X.shape[0])
+        if isinstance(self.X, torch.Tensor):
+            order = torch.from_numpy(order).to(device)
+        size = self.settings.batch_size
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
+    def _loss(self, model, rows, kl_weight, generator):
+        """Minus the mean bound of the rows, once gradients are averaged over ranks."""
+        noise = self._noise(len(rows), model.n_components, generator)
+        batch = self._batch(rows, generator)
+        bfloat16 = self.settings.precision == "bfloat16"
+        with torch.autocast(generator.device.type, torch.bfloat16, enabled=bfloat16):
+            total = self._objective_for(model)(batch, noise, kl_weight)
+        return total * (self.rank.n_ranks / len(rows))
+
+    def _objective_for(self, model):
+        """The objective, synchronised over processes, and compiled if asked for."""
+        if model is not self._model:
+            observed = observed_entries(model, self.X)
+            objective = Objective(observed, self.settings.objective)
+            objective = parallel.synchronized(objective)
+            if self.settings.compile:
+                objective = _Compiled(objective)
+            self._model, self._objective = model, objective
+        return self._objective
+
+    def _noise(self, n_rows, n_components, generator):
+        """This process's share of the rows' noise."""
+        n_draws, device = self.settings.n_importance_samples, generator.device
+        shape = n_draws, n_rows, n_components
+        noise = torch.randn(shape, device=device, generator=generator)
+        noise = self.rank.share(noise, dim=1)
+        return noise if n_draws > 1 else noise[0]
+
+    def _batch(self, rows, generator):
+        """This process's share of the rows as float32, drawn if X is probabilities."""
+        device, share = generator.device, self.rank.share(rows)
+        if isinstance(self.X, torch.Tensor):
+            batch = self.X.index_select(0, share).float()
+        else:
+            batch = _dense(self.X, share, device)
+        if self.resample:  # every process draws for all rows, as a single one would
+            uniform = torch.empty((len(rows), self.X.shape[1]), device=device)
+            ones = self.rank.share(uniform.uniform_(generator=generator)) < batch
+            batch = torch.where(batch.isnan(), batch, ones.float())
+        return batch
+
+    @torch.no_grad()
+    def _update_average(self, state, n_updates):
+        """Move the average towards the iterate, as n_updates single steps would."""
+        n_earlier = state.n_updates - n_updates
+        share = averaging_share(self.settings.averaging, n_updates, n_earlier)
+        for mean, value in zip(state.average.parameters(), state.model.parameters()):
+            mean.lerp_(value, share)
+        for mean, value in zip(state.average.buffers(), state.model.buffers()):
+            mean.copy_(value)
 
 
 @torch.no_grad()
 def mean_elbo(model, X):
-    """Mean ELBO of rows by one fixed draw each, for comparison between epochs.
-
-    Parameters
-    ----------
-    model : Autoencoder
-    X : ndarray or CSR matrix of shape (n, n_features)
-
-    Returns
-    -------
-    float
-        Nats.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import mean_elbo
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> mean_elbo(model, np.zeros((5, 3))) < 0
-    True
-    """
+    """Mean ELBO of rows in nats, by one fixed draw each, to compare epochs by."""
     return mean_bound(model, X, _PLAIN, beta=1.0)
 
 
 @torch.no_grad()
 def mean_bound(model, X, settings, beta):
-    """Mean over rows of what training maximises, by fixed draws.
+    """Mean over rows of what training maximises, in nats, by fixed draws.
 
-    Of "elbo" the reconstruction less `beta` times the KL term, of "iwae" the bound of
-    as many draws as training takes. Arguments as in :func:`mean_elbo`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import Settings, mean_bound, mean_elbo
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> settings = Settings(2, "iwae", 50, 0.0, 0.99, "float32", False)
-    >>> X = np.zeros((100, 3))
-    >>> mean_bound(model, X, settings, 1.0) > mean_elbo(model, X)
-    True
+    For "elbo" it is the reconstruction minus `beta` times the KL term, for "iwae" the
+    bound of as many draws as training takes.
     """
-    model = for_rows(model, X).eval()
+    model = observed_entries(model, X).eval()
     generator = torch.Generator().manual_seed(0)
-    weighted = settings.objective == "iwae" and settings.n_importance_samples > 1
+    n_draws = settings.n_importance_samples if settings.objective == "iwae" else 1
     total = 0.0
     for block in _blocks(model, X):
-        shape = (len(block), model.n_components)
-        if weighted:
-            shape = (settings.n_importance_samples, *shape)
+        shape = n_draws, len(block), model.n_components
         noise = torch.randn(shape, generator=generator).to(block)
-        if weighted:
+        if n_draws > 1:
             bounds = log_mean_weight(log_weights(model, block, noise))
         else:
-            reconstruction, kl = elbo_terms(model, block, noise)
+            reconstruction, kl = elbo_terms(model, block, noise[0])
             bounds = reconstruction - beta * kl
-        total += float(bounds.sum(dtype=torch.float64))
+        total += float(bounds.cpu().double().sum())  # mps has no float64
     return total / X.shape[0]
 
 
 @torch.no_grad()
 def posterior_mean_variance(model, X):
-    """Variance over the rows of X of the posterior mean of each latent.
-
-    Parameters
-    ----------
-    model : Autoencoder
-    X : ndarray or CSR matrix of shape (n, n_features)
-
-    Returns
-    -------
-    ndarray of shape (n_components,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import torch
-    >>> from skgen.vae.likelihoods import Bernoulli
-    >>> from skgen.vae.networks import Autoencoder
-    >>> from skgen.vae.training import posterior_mean_variance
-    >>> linear = torch.nn.Linear
-    >>> model = Autoencoder(linear(3, 4), linear(2, 3), Bernoulli().build(3), 2)
-    >>> posterior_mean_variance(model, np.zeros((5, 3)))
-    array([0., 0.])
-    """
-    model = for_rows(model, X).eval()
+    """Variance of each latent's posterior mean over the rows, (n_components,)."""
+    model = observed_entries(model, X).eval()
     means = [model.posterior(block)[0].cpu().double() for block in _blocks(model, X)]
     return torch.cat(means).var(dim=0, correction=0).numpy()
 
 
-def _blocks(model, X):
-    """Blocks of the rows of X, float32, where the model is."""
-    device = next(model.parameters()).device
-    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
-        yield _dense(X, rows, device)
-
-
-def _batch(X, rows, rank, resample, generator):
-    """The process's share of the rows, float32; of probabilities, draws."""
-    device, some = generator.device, rank.share(rows)
-    if isinstance(X, torch.Tensor):
-        batch = X.index_select(0, some).float()
-    else:
-        batch = _dense(X, some, device)
-    if resample:  # as one process draws for all of the rows
-        uniform = torch.empty((len(rows), X.shape[1]), device=device)
-        ones = rank.share(uniform.uniform_(generator=generator)) < batch
-        batch = torch.where(batch.isnan(), batch, ones.float())
-    return batch
-
-
-def _noise(model, n_rows, settings, generator):
-    n_draws = settings.n_importance_samples
-    shape = (n_draws, n_rows) if n_draws > 1 else (n_rows,)
-    return torch.randn(
-        (*shape, model.n_components), device=generator.device, generator=generator
-    )
-
-
-def _descend(state, loss, settings, learning_rate):
-    optimizer = state.optimizer
+def _descend(optimizer, loss, settings, learning_rate):
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.param_groups[0]["weight_decay"] = settings.weight_decay
@@ -449,14 +315,21 @@ def _descend(state, loss, settings, learning_rate):
     optimizer.step()
 
 
-@torch.no_grad()
-def _follow(state, averaging, n_updates):
-    """Move the average towards the iterate, by as much as n_updates single ones."""
-    share = averaging_share(averaging, n_updates, state.n_updates - n_updates)
-    for mean, value in zip(state.average.parameters(), state.model.parameters()):
-        mean.lerp_(value, share)
-    for mean, value in zip(state.average.buffers(), state.model.buffers()):
-        mean.copy_(value)
+def _check_finite(model, learning_rate):
+    if not all(value.isfinite().all() for value in model.parameters()):
+        raise FloatingPointError(
+            f"training diverged, a weight is no longer finite. The likely cause is "
+            f"learning_rate, {learning_rate:.3g} at the start of the epoch, or values "
+            f"of X too large for float32: make it ten times smaller, or put a "
+            f"StandardScaler before."
+        )
+
+
+def _blocks(model, X):
+    """Blocks of the rows of X as float32 on the model's device."""
+    device = next(model.parameters()).device
+    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
+        yield _dense(X, rows, device)
 
 
 def _dense(X, rows, device):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array, csr_matrix
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -20,6 +21,8 @@ from skgen import BinaryRBM
 from skgen.rbm import partition
 from skgen.rbm.energy import RBMParameters, free_energy
 from tests.rbm.reference import all_states, p_value
+
+BLOCKS_OF_100 = 100 * 64 * 256 / 2**20  # MiB for blocks of 100 rows of 64 columns
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +269,7 @@ def test_auto_closes_with_ais(binary_digits):
     assert abs(ais.value - auto.log_partition_) < 4 * error
 
 
-def test_early_stopping_keeps_the_belt_of_the_best_epoch(binary_digits):
+def test_early_stopping_keeps_the_particles_of_the_best_epoch(binary_digits):
     X, X_val = binary_digits[:300], binary_digits[1000:]
     rbm = BinaryRBM(
         16,
@@ -425,9 +428,10 @@ def test_a_sparse_matrix_is_never_made_dense_as_a_whole(digits, monkeypatch):
         return toarray(self, *args, **kwargs)
 
     monkeypatch.setattr(csr_array, "toarray", recorded)
-    monkeypatch.setattr("skgen.validation._VALUES_PER_BLOCK", 64 * 100)
-    rbm = BinaryRBM(30, max_iter=1, random_state=0).fit(X, X_val=X)
-    rbm.transform(X), rbm.score_samples(X), rbm.gibbs(X)
+    rbm = BinaryRBM(30, max_iter=1, random_state=0)
+    with config_context(working_memory=BLOCKS_OF_100):
+        rbm.fit(X, X_val=X)
+        rbm.transform(X), rbm.score_samples(X), rbm.gibbs(X)
     assert max(largest) == 100
 
 
@@ -440,12 +444,12 @@ def test_thresholds(digits):
     assert_array_equal(low.score_samples(digits), same_scores)
 
 
-def test_rows_are_scored_in_blocks(binary_digits, monkeypatch):
+def test_rows_are_scored_in_blocks(binary_digits):
     rbm = BinaryRBM(20, max_iter=2, random_state=0).fit(binary_digits)
     whole = rbm.score_samples(binary_digits)
-    monkeypatch.setattr("skgen.validation._VALUES_PER_BLOCK", 64 * 100)
-    assert_allclose(rbm.score_samples(binary_digits), whole, rtol=1e-13)
-    assert rbm.sample(333).shape == (333, 64)
+    with config_context(working_memory=BLOCKS_OF_100):
+        assert_allclose(rbm.score_samples(binary_digits), whole, rtol=1e-13)
+        assert rbm.sample(333).shape == (333, 64)
 
 
 # --- reproducibility
@@ -586,7 +590,7 @@ def test_global_random_state_is_left_as_found(binary_digits):
     assert before[2:] == after[2:]
 
 
-def test_samples_from_the_belt_are_draws_from_the_model(binary_digits, monkeypatch):
+def test_samples_from_the_particles_are_draws(binary_digits, monkeypatch):
     """A model small enough for exact draws, sampled as if it were not."""
     rbm = BinaryRBM(16, max_iter=20, partition_method="rolling", random_state=0)
     rbm.fit(binary_digits)

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
+from sklearn import config_context
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
 from skgen import BinaryRBM
-from skgen.rbm import samplers
+from skgen.rbm import imputation, samplers
 from tests.rbm.reference import p_value, state_numbers
 
 MISSING = np.array([True, False, True, True, False])
@@ -36,7 +37,7 @@ def test_draws_have_the_conditional_distribution(parameters, brute_force, missin
     rng = np.random.default_rng(0)
     H = starts(parameters, 500, rng)
     rows = rows_of(10_000, missing)
-    X = samplers.conditional(parameters, *rows, H, 100, rng)
+    X = imputation.conditional(parameters, *rows, H, 100, rng)
     expected = conditional_of(brute_force, missing, KNOWN)
     assert p_value(X, expected) > 1e-3
     wrong = 0.95 * expected + 0.05 * conditional_of(brute_force, missing, 1 - KNOWN)
@@ -51,7 +52,7 @@ def test_clamped_kernel_leaves_the_conditional_invariant(parameters, brute_force
     X = brute_force.X[rng.choice(len(expected), 20_000, p=expected)]
     H = samplers.sample_hidden(parameters, X, rng)
     rows = rows_of(20_000, MISSING)
-    X, _ = samplers.clamped_gibbs(parameters, *rows, H, 2, rng)
+    X, _ = imputation.clamped_gibbs(parameters, *rows, H, 2, rng)
     assert p_value(X, expected) > 1e-3
 
 
@@ -59,7 +60,7 @@ def test_starts_are_draws_by_weight(parameters, brute_force):
     rng = np.random.default_rng(2)
     states = brute_force.H[rng.choice(16, 6, replace=False)]
     n = 20_000
-    H = samplers.likely_hidden(parameters, *rows_of(n, MISSING), states, rng)
+    H = imputation.likely_hidden(parameters, *rows_of(n, MISSING), states, rng)
     agrees = np.all(brute_force.X[:, ~MISSING] == KNOWN[~MISSING], axis=1)
     weights = agrees @ brute_force.visible_given_hidden[:, state_numbers(states)]
     weights /= weights.sum()
@@ -73,12 +74,12 @@ def test_means(parameters, brute_force, missing):
     rng = np.random.default_rng(3)
     H = starts(parameters, 500, rng)
     rows = rows_of(1000, missing)
-    means = samplers.conditional_means(parameters, *rows, H, 100, rng)
+    means = imputation.conditional_means(parameters, *rows, H, 100, rng)
     expected = conditional_of(brute_force, missing, KNOWN) @ brute_force.X
     error = means.std(axis=0) / np.sqrt(len(means))
     difference = np.abs(means.mean(axis=0) - expected)
     assert np.all(difference[missing] < 4.5 * error[missing])
-    draws = samplers.conditional(parameters, *rows, H, 100, rng)
+    draws = imputation.conditional(parameters, *rows, H, 100, rng)
     assert np.all(means[:, missing].var(axis=0) < 0.2 * draws[:, missing].var(axis=0))
 
 
@@ -138,10 +139,10 @@ def test_reproducible(rbm, digits):
     assert not np.array_equal(rbm.impute(X), rbm.impute(X, random_state=1))
 
 
-def test_blocks_of_rows(rbm, digits, monkeypatch):
-    monkeypatch.setattr("skgen.validation._VALUES_PER_BLOCK", 50_000)
+def test_blocks_of_rows(rbm, digits):
     X = np.where(digits[2], np.nan, digits[1])[:70]
-    filled = rbm.impute(X, return_mean=True)
+    with config_context(working_memory=50_000 * 256 / 2**20):  # 20 rows
+        filled = rbm.impute(X, return_mean=True)
     assert np.isfinite(filled).all()
     error = np.mean((filled - digits[1][:70]) ** 2)
     assert error < 0.1

@@ -5,16 +5,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-from skgen.fitting import averaging_share
 from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.gradients import log_likelihood_gradient
-from skgen.rbm.training import (
-    Settings,
-    initial_state,
-    new_memory,
-    train_epoch,
-    update,
-)
+from skgen.rbm.training import Settings, Trainer, initial_state, new_memory, update
+from skgen.run import averaging_share
 from tests.rbm.reference import BruteForce, p_value
 
 PLAIN = Settings(
@@ -33,9 +27,13 @@ def X():
     return (np.random.default_rng(0).random((8, 6)) < 0.4).astype(np.uint8)
 
 
-def new_state(X, with_belt=False, seed=0):
+def new_state(X, with_rolling=False, seed=0):
     marginals = (X.sum(axis=0) + 1) / (len(X) + 2)
-    return initial_state(marginals, 3, 5, with_belt, np.random.default_rng(seed))
+    return initial_state(marginals, 3, 5, with_rolling, np.random.default_rng(seed))
+
+
+def train_epoch(state, X, settings, rates, resample=False):
+    return Trainer(X, settings, resample).epoch(state, rates)
 
 
 def updated(state, rows, settings, learning_rate):
@@ -187,14 +185,14 @@ def test_offsets_never_decay_to_denormals():
 
 
 @pytest.mark.parametrize("n_updates", [1, 5, 7, 8])
-def test_the_belt_ends_an_epoch_at_the_average(n_updates):
+def test_rolling_ends_an_epoch_at_the_average(n_updates):
     """Else log Z and the parameters of the model would belong to two models."""
     X = (np.random.default_rng(1).random((n_updates, 6)) < 0.4).astype(np.uint8)
-    state = new_state(X, with_belt=True)
+    state = new_state(X, with_rolling=True)
     settings = PLAIN._replace(batch_size=1, negative_phase="pcd", averaging=0.9)
     for _ in range(2):
         state = train_epoch(state, X, settings, np.full(n_updates, 0.1))
-        particles, average = state.belt.particles, state.average
+        particles, average = state.rolling.particles, state.average
         inputs = particles.X @ average.weights + average.hidden_bias
         assert_allclose(particles.hidden_input, inputs, rtol=1e-5, atol=1e-6)
 
@@ -203,8 +201,8 @@ def test_the_belt_ends_an_epoch_at_the_average(n_updates):
 def test_sparse_rows_train_like_dense_ones(X, negative_phase):
     settings = PLAIN._replace(batch_size=3, negative_phase=negative_phase)
     rates = np.full(3, 0.1)
-    dense = train_epoch(new_state(X, with_belt=True), X, settings, rates)
-    sparse = train_epoch(new_state(X, with_belt=True), csr_array(X), settings, rates)
+    dense = train_epoch(new_state(X, with_rolling=True), X, settings, rates)
+    sparse = train_epoch(new_state(X, with_rolling=True), csr_array(X), settings, rates)
     assert dense.n_updates == sparse.n_updates == 3
     assert_array_equal(dense.parameters.weights, sparse.parameters.weights)
 

@@ -146,13 +146,13 @@ def test_learned_prior_and_binary_features_on_a_grid():
     x = torch.tensor([1.0, NAN, 0.0, NAN])
     missing = torch.isnan(x)
     X = x.expand(4000, -1)
-    H = prior.sample((500, 1), generator(4))
+    H = model.latent_prior().sample((500, 1), generator(4))
     draws, _ = imputation.conditional(model, X, H, 20, generator(5))
 
     grid = torch.linspace(-9, 9, 4001)[:, None]
     p = torch.sigmoid(decoder(grid)).double()
     likelihood = torch.where(x == 1, p, 1 - p)[:, ~missing].prod(dim=1)
-    posterior = likelihood * prior(grid).double().exp()
+    posterior = likelihood * model.latent_prior().log_prob(grid).double().exp()
     posterior /= posterior.sum()
     a, b = p[:, missing].T
     expected = torch.stack(

@@ -1,49 +1,44 @@
+"""The run: what is kept, when it stops, its schedule and its learning curve."""
+
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgen.fitting import (
-    EarlyStopping,
-    beginning,
-    report_line,
-    run_epoch,
-    step_sizes,
-)
+from skgen.run import Run, averaging_share, rows_per_update, step_sizes
 
 
 class Scores(NamedTuple):
     value: float
 
 
-def run_epochs(state, train, evaluate, n_epochs, stopping=None, **options):
+def run_epochs(state, train, evaluate, n_epochs, **options):
     """Outcome and history of all epochs; train(state, number of the epoch, done)."""
-    progress = beginning(state, n_epochs, **options)
-    while progress.n_left:
-        progress = run_epoch(
-            progress,
-            lambda state, n_epochs, done: train(state, n_epochs + 1, done),
-            evaluate,
-            stopping,
-        )
-    return progress.outcome, progress.history
+    run = Run(state, n_epochs, **options)
+    while run.n_left:
+        with run.epoch():
+            done = run.position, run.position + run.step
+            run.state = train(run.state, run.n_epochs + 1, done)
+            scores, bounds = evaluate(run.state)
+        run.record(scores)
+        run.choose(*bounds)
+    return run.outcome, run.history
 
 
-def run(criteria, stopping=None, **options):
+def run_through(criteria, **options):
     """State n after epoch n, with the given criterion."""
     return run_epochs(
         [0],
         lambda state, epoch, done: [epoch],
         lambda state: (Scores(criteria[state[0] - 1]), 2 * (criteria[state[0] - 1],)),
         len(criteria),
-        stopping,
         **options,
     )
 
 
 def test_without_early_stopping_the_last_state_is_kept():
-    state, history = run([3.0, 1.0, 2.0])
+    state, history = run_through([3.0, 1.0, 2.0])
     assert state == [3]
     assert_array_equal(history.epoch, [1, 2, 3])
     assert_array_equal(history.value, [3.0, 1.0, 2.0])
@@ -51,13 +46,13 @@ def test_without_early_stopping_the_last_state_is_kept():
 
 
 def test_the_best_state_is_kept():
-    state, history = run([1.0, 5.0, 4.0, 3.0, 9.0], EarlyStopping(2, 0.0))
+    state, history = run_through([1.0, 5.0, 4.0, 3.0, 9.0], patience=2)
     assert state == [2]
     assert len(history) == 4
 
 
 def test_tol_decides_when_to_stop_not_what_to_keep():
-    state, history = run([1.0, 1.4, 1.45, 2.2], EarlyStopping(2, 0.5))
+    state, history = run_through([1.0, 1.4, 1.45, 2.2], patience=2, tol=0.5)
     assert state == [3]
     assert len(history) == 3
 
@@ -74,8 +69,7 @@ def test_after_the_last_gain_the_schedule_is_gone_through_from_the_best_epoch():
     def evaluate(state):
         return Scores(criteria[state[0] - 1]), 2 * (criteria[state[0] - 1],)
 
-    stopping = EarlyStopping(2, 0.0, cools=True)
-    state, history = run_epochs([0], train, evaluate, 10, stopping)
+    state, history = run_epochs([0], train, evaluate, 10, patience=2, schedule="linear")
     assert_allclose(
         seen,
         [
@@ -93,7 +87,7 @@ def test_after_the_last_gain_the_schedule_is_gone_through_from_the_best_epoch():
 
 @pytest.mark.parametrize("n_epochs", [8, 10])
 def test_training_goes_back_once(n_epochs):
-    """Epochs that may be gains while it cools down, at the pace there was before."""
+    """Epochs that may be gains while it finishes, at the step there was before."""
     n = n_epochs // 2
     seen = []
 
@@ -106,52 +100,52 @@ def test_training_goes_back_once(n_epochs):
         bounds = (0, 0) if number <= 1 else (-1, -1 if number <= n + 1 else 1)
         return Scores(0.0), bounds
 
-    stopping = EarlyStopping(n, 0.0, cools=True)
-    run_epochs([0], train, evaluate, n_epochs, stopping)
+    run_epochs([0], train, evaluate, n_epochs, patience=n, schedule="linear")
     assert seen == [*range(n + 1), 1, *range(n + 2, n_epochs)]
 
 
-def test_nothing_to_be_kept():
-    state, history = run([-np.inf] * 5, EarlyStopping(2, 0.0))
+def test_no_epoch_can_be_judged():
+    state, history = run_through([-np.inf] * 5, patience=2)
     assert state == [5] and len(history) == 5
-    state, _ = run([1.0, np.nan, 0.5, 0.5], EarlyStopping(2, 0.0))
+    state, _ = run_through([1.0, np.nan, 0.5, 0.5], patience=2)
     assert state == [1]
 
 
-def test_free_epochs_do_not_count():
-    stopping = EarlyStopping(2, 0.0, n_free=4)
-    _, history = run([3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], stopping)
+def test_epochs_of_warm_up_do_not_count():
+    criteria = [3.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    _, history = run_through(criteria, patience=2, n_warmup=4)
     assert len(history) == 6
 
 
-def test_cooling_ends_with_the_epochs():
-    state, history = run([3.0, 2.0, 1.0, 4.0], EarlyStopping(2, 0.0, cools=True))
+def test_finishing_ends_with_the_epochs():
+    state, history = run_through([3.0, 2.0, 1.0, 4.0], patience=2, schedule="linear")
     assert state == [4]
     assert len(history) == 4
 
 
 def test_an_undefined_criterion_is_never_preferred():
-    state, _ = run([np.nan, np.nan], EarlyStopping(5, 0.0))
+    state, _ = run_through([np.nan, np.nan], patience=5)
     assert state == [2]
-    state, _ = run([np.nan, 1.0, 2.0, 1.5], EarlyStopping(5, 0.0))
+    state, _ = run_through([np.nan, 1.0, 2.0, 1.5], patience=5)
     assert state == [3]
 
 
 def test_what_training_goes_on_from_is_a_candidate():
-    _, earlier = run([5.0])
+    _, earlier = run_through([5.0])
     state, _ = run_epochs(
         [2],
         lambda state, epoch, done: [2 + epoch],
         lambda state: (Scores(0.0), (-state[0], -state[0])),
         6,
-        EarlyStopping(2, 0.0),
+        patience=2,
         history=earlier,
-        bound=-2,
+        best_bound=-2,
+        best_state=[2],
     )
     assert state == [2]
 
 
-def test_the_kept_state_is_out_of_reach_of_training():
+def test_the_best_state_is_out_of_reach_of_training():
     """Training reuses the arrays of the state it is given."""
 
     def train(state, epoch, done):
@@ -163,14 +157,14 @@ def test_the_kept_state_is_out_of_reach_of_training():
         train,
         lambda state: (Scores(0.0), 2 * (-abs(state[0] - 2),)),
         5,
-        EarlyStopping(9, 0.0),
+        patience=9,
     )
     assert state[0] == 2
 
 
 def test_history_continues():
-    _, first = run([1.0, 2.0])
-    _, both = run([1.0, 2.0], history=first)
+    _, first = run_through([1.0, 2.0])
+    _, both = run_through([1.0, 2.0], history=first, seconds=first.seconds[-1])
     assert_array_equal(both.value, [1, 2, 1, 2])
     assert_array_equal(both.epoch, [1, 2, 3, 4])
     assert np.all(np.diff(both.seconds) >= 0)
@@ -180,7 +174,7 @@ def test_divergence_names_the_epoch():
     def train(state, epoch, done):
         raise FloatingPointError("too large")
 
-    _, earlier = run([1.0, 2.0, 3.0])
+    _, earlier = run_through([1.0, 2.0, 3.0])
     with pytest.raises(FloatingPointError, match="Epoch 4: too large"):
         run_epochs(0, train, None, 2, history=earlier)
 
@@ -193,16 +187,19 @@ def test_schedules():
 
 
 def test_report_lines_are_aligned():
-    records = [
-        (1, 0.5, -123.456, np.nan),
-        (10, 100.25, -9.5, np.nan),
-        (10, 100.25, -9.5, -10.5),
-    ]
-    lines = [report_line("BinaryRBM", record, n_epochs=10) for record in records]
-    first, second, third = lines
-    assert first == "[BinaryRBM] epoch  1/10     0.5 s   train    -123.46 nats"
-    assert len(second) == len(first)
-    assert third.endswith("validation     -10.50 nats")
+    class Curve(NamedTuple):
+        train: float
+        validation: float
+
+    run, lines = Run(None, 10), []
+    for seconds, *scores in [(0.5, -123.456, np.nan), *9 * [(100.25, -9.5, -10.5)]]:
+        run.seconds = seconds
+        run.record(Curve(*scores))
+        lines.append(run.report("BinaryRBM"))
+    assert lines[0] == "[BinaryRBM] epoch  1/10     0.5 s   train    -123.46 nats"
+    assert {len(line) for line in lines[1:]} == {len(lines[9])}
+    assert lines[9].index("train") == lines[0].index("train")
+    assert lines[9].endswith("validation     -10.50 nats")
 
 
 def test_an_epoch_that_may_be_a_gain_does_not_end_training():
@@ -213,7 +210,34 @@ def test_an_epoch_that_may_be_a_gain_does_not_end_training():
         lambda state, epoch, done: [epoch],
         lambda state: (Scores(0.0), bounds[state[0] - 1]),
         7,
-        EarlyStopping(2, 0.0),
+        patience=2,
     )
     assert state == [1]
     assert len(history) == 6
+
+
+def test_rates_of_an_epoch_follow_the_position_in_the_schedule():
+    run = Run(None, 4, schedule="linear", position=0.5)
+    assert_allclose(run.learning_rates(2.0, 2), [1.0, 0.875])
+    assert_allclose(run.warmup_shares(2), 1)
+    run.n_warmup, run.n_epochs = 4, 3
+    assert_allclose(run.warmup_shares(2), [0.75, 0.875])
+    run.n_epochs = 9
+    assert_allclose(run.warmup_shares(2), 1)
+
+
+def test_the_average_is_over_the_last_tenth_until_the_decay_is_longer():
+    shares = [averaging_share(0.99, n_updates=1, n_earlier=n) for n in (0, 10, 30)]
+    assert_allclose(shares, [1.0, 0.5, 0.25])
+    assert_allclose(averaging_share(0.99, 1, 10**6), 0.01)
+    assert averaging_share(0, 1, 10**6) == 1
+
+
+def test_automatic_batches():
+    assert [rows_per_update("auto", n, 100) for n in (5, 300, 3000, 60_000)] == [
+        5,
+        10,
+        30,
+        100,
+    ]
+    assert rows_per_update(7, 5, 100) == 5

@@ -1,0 +1,332 @@
+"""Annealed importance sampling of an RBM: AIS, reverse AIS and rolling AIS.
+
+AIS moves particles from a base model with a known Z to the model at hand. The base is
+an RBM with weights 0 and visible biases a0, so that
+log Z_base = sum_i log(1 + exp(a0_i)) + N log 2. The models between have the densities
+f_beta of :mod:`skgen.rbm.tempering`.
+
+Whenever the density under a particle changes from f_old to f_new, its log-weight grows
+by log f_new(x) - log f_old(x). A Gibbs step that leaves f_new invariant then moves the
+particle. The mean weight estimates Z / Z_base without bias along any such path. AIS
+follows a path in beta. Rolling AIS follows a path in beta and in the parameters while
+they are being learned: tracking log Z along training is due to Desjardins et al. (2011)
+and Béreux et al. (2024). What is ours is to recycle the particles along temperature and
+averaged parameters at once, so that every mode of the model is searched for again.
+
+A mode that no particle finds is missing from the estimate and from its standard error.
+
+References
+----------
+Neal, R. M. Annealed importance sampling. Statistics and Computing 11, 2001.
+Salakhutdinov, R. and Murray, I. On the quantitative analysis of deep belief networks.
+ICML 2008.
+Burda, Y., Grosse, R. and Salakhutdinov, R. Accurate and conservative estimates of MRF
+log-likelihood using reverse annealing. AISTATS 2015.
+Desjardins, G., Courville, A. and Bengio, Y. On tracking the partition function.
+NIPS 2011.
+Béreux, N. et al. Fast training and sampling of restricted Boltzmann machines.
+arXiv:2405.15376, 2024.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+
+from skgen.rbm.energy import hidden_input, logistic, softplus_sum
+from skgen.rbm.samplers import bernoulli
+from skgen.rbm.tempering import log_density, tempered_step
+
+_FEWEST_STAGES = 100  # of a rolling particle, so that early paths are not too coarse
+
+
+class LogPartition(NamedTuple):
+    """An estimate of log Z, in nats.
+
+    Attributes
+    ----------
+    value, std_error : float
+        The standard error is 0 for an exact value.
+    effective_sample_size : float
+        Number of equal weights that would be as informative; infinite for an exact
+        value. Below ten, or below a twentieth of the particles, do not trust
+        `std_error`. For "tempered" it is 1 / std_error^2.
+    method : str
+        "exact", "ais", "reverse_ais", "tempered" or "rolling".
+    """
+
+    value: float
+    std_error: float
+    effective_sample_size: float
+    method: str
+
+
+class Draws(NamedTuple):
+    """Weighted draws from a model: X of shape (n, M), log_weight (n,) in nats."""
+
+    X: np.ndarray
+    log_weight: np.ndarray
+
+
+class Particles(NamedTuple):
+    """Annealed particles, one row each.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, M)
+    hidden_input : ndarray of shape (n, N)
+        b + x'W under the parameters of the last move.
+    log_density : ndarray of shape (n,)
+        log f_beta(x) under the same parameters.
+    beta : ndarray of shape (n,)
+        Inverse temperatures, 0 (base) to 1 (model).
+    log_weight : ndarray of shape (n,)
+    """
+
+    X: np.ndarray
+    hidden_input: np.ndarray
+    log_density: np.ndarray
+    beta: np.ndarray
+    log_weight: np.ndarray
+
+    def draws(self):
+        """The particles as weighted draws, without what annealing needs."""
+        return Draws(self.X, self.log_weight)
+
+
+def resample(draws, n_samples, rng):
+    """Visible states of n_samples rows, drawn in proportion to their weights."""
+    weight = np.exp(draws.log_weight - draws.log_weight.max())
+    return draws.X[rng.choice(weight.size, n_samples, p=weight / weight.sum())]
+
+
+def flattened_base(marginals):
+    """Base biases a0 in float32: half the log-odds of the marginals P(x_i = 1).
+
+    This starts near the data, yet is wide enough to reach modes of the model that hold
+    few rows. Compared with the full log-odds, AIS to models of 12 and 14 hidden units
+    trained on the plants data has half the error and twice the effective sample size;
+    with 500 hidden units on MNIST nothing changes.
+    """
+    return ((np.log(marginals) - np.log1p(-marginals)) / 2).astype(np.float32)
+
+
+def annealing_schedule(fraction):
+    """Inverse temperature 1 - (1 - t)^2 after a fraction t of the way, 1 beyond it.
+
+    The chains mix most slowly near the model, and nearly all of the variance of the
+    log-weights arises there (1.1 of 1.5 beyond beta = 0.9, at 500 hidden units on
+    MNIST). Steps that shrink towards the model have two thirds of the variance of equal
+    steps.
+    """
+    return 1 - (1 - np.minimum(fraction, 1)) ** 2
+
+
+def base_particles(parameters, base_bias, n, rng):
+    """n independent draws from the base model, at beta = 0 with log-weight 0."""
+    dtype = parameters.weights.dtype
+    log_odds = np.broadcast_to(base_bias, (n, base_bias.size)).astype(dtype)
+    X, beta = bernoulli(logistic(log_odds), rng), np.zeros(n, dtype)
+    return _particles_at(parameters, base_bias, X, beta, np.zeros(n))
+
+
+def _particles_at(parameters, base_bias, X, beta, log_weight):
+    inputs = hidden_input(parameters, X)
+    density = log_density(parameters, base_bias, X, inputs, beta)
+    return Particles(X, inputs, density, beta, log_weight)
+
+
+def anneal(parameters, base_bias, particles, beta, rng):
+    """Reweight particles to f_beta of these parameters, then move them there.
+
+    ``particles.hidden_input`` must belong to `parameters` and is overwritten.
+    ``particles.log_density`` must belong to the density the particles come from.
+    `beta` has one entry per particle.
+    """
+    X, inputs, density, _, log_weight = particles
+    log_weight = log_weight - density
+    log_weight += log_density(parameters, base_bias, X, inputs, beta)
+    X = tempered_step(parameters, base_bias, inputs, beta[:, None], rng)
+    return _particles_at(parameters, base_bias, X, beta, log_weight)
+
+
+def summarize(particles, base_bias, method, sign=1):
+    """log Z = log Z_base + sign log mean w; the sign is -1 for reverse annealing.
+
+    The relative standard error of the mean weight is the standard error of its
+    logarithm.
+    """
+    _, inputs, _, _, log_weight = particles
+    n = log_weight.size
+    weight = np.exp(log_weight - log_weight.max())
+    size = float(weight.sum() ** 2 / (weight**2).sum())
+    # a single weight says nothing about its own error
+    relative_variance = (n / size - 1) / (n - 1) if n > 1 else np.inf
+    gain = logsumexp(log_weight) - np.log(n)
+    value = float(log_base_partition(base_bias, inputs.shape[1]) + sign * gain)
+    return LogPartition(value, float(np.sqrt(relative_variance)), size, method)
+
+
+def log_base_partition(base_bias, n_hidden):
+    """log Z_base."""
+    return float(softplus_sum(base_bias) + n_hidden * np.log(2))
+
+
+def annealed_log_partition(parameters, base_bias, n_chains, n_temperatures, rng):
+    """log Z by annealed importance sampling from the base model.
+
+    Parameters
+    ----------
+    parameters : RBMParameters
+    base_bias : ndarray of shape (M,)
+        a0, for example from :func:`flattened_base`.
+    n_chains : int
+        Independent particles.
+    n_temperatures : int
+        Steps of :func:`annealing_schedule`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    LogPartition
+    Particles
+        At beta = 1: weighted draws from the model.
+
+    Examples
+    --------
+    Of three independent, even units there are 2^3 equal states.
+
+    >>> import numpy as np
+    >>> from skgen.rbm.annealing import annealed_log_partition
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> rng = np.random.default_rng(0)
+    >>> estimate, _ = annealed_log_partition(parameters, np.ones(2), 1000, 100, rng)
+    >>> print(round(np.exp(estimate.value), 1))
+    8.0
+    """
+    particles = base_particles(parameters, base_bias, n_chains, rng)
+    fractions = np.linspace(0, 1, n_temperatures + 1)[1:]
+    particles = _anneal_along(fractions, parameters, base_bias, particles, rng)
+    return summarize(particles, base_bias, "ais"), particles
+
+
+def reverse_annealed_log_partition(parameters, base_bias, X, n_temperatures, rng):
+    """log Z by annealing draws from the model back to the base model.
+
+    The mean weight estimates Z_base / Z without bias. On average the estimate of log Z
+    is therefore too large, where :func:`annealed_log_partition` is too small: log Z
+    lies between the two if X are draws from the model.
+
+    Parameters
+    ----------
+    parameters : RBMParameters
+    base_bias : ndarray of shape (M,)
+        a0, for example from :func:`flattened_base`.
+    X : ndarray of shape (n, M)
+        Where the particles start.
+    n_temperatures : int
+        Steps of :func:`annealing_schedule`, from its end to its beginning.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    LogPartition
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgen.rbm.annealing import reverse_annealed_log_partition
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.samplers import exact_samples
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> rng = np.random.default_rng(0)
+    >>> X = exact_samples(parameters, 1000, rng)
+    >>> estimate = reverse_annealed_log_partition(parameters, np.ones(2), X, 100, rng)
+    >>> print(round(np.exp(estimate.value), 1))
+    8.0
+    """
+    beta = np.ones(len(X), parameters.weights.dtype)
+    particles = _particles_at(parameters, base_bias, X, beta, np.zeros(len(X)))
+    fractions = np.linspace(1, 0, n_temperatures + 1)[1:]
+    particles = _anneal_along(fractions, parameters, base_bias, particles, rng)
+    return summarize(particles, base_bias, "reverse_ais", sign=-1)
+
+
+def _anneal_along(fractions, parameters, base_bias, particles, rng):
+    """Anneal all particles together, at these fractions of the schedule in turn."""
+    for beta in annealing_schedule(fractions):
+        betas = np.full_like(particles.beta, beta)
+        particles = anneal(parameters, base_bias, particles, betas, rng)
+    return particles
+
+
+class RollingParticles(NamedTuple):
+    """Particles of rolling AIS, at all stages between the base and the model.
+
+    Attributes
+    ----------
+    particles : Particles
+    base_bias : ndarray of shape (M,)
+    stage : ndarray of int of shape (n,)
+        Moves each particle has made since it was drawn from the base model.
+    n_stages : ndarray of int of shape (n,)
+        Moves from beta = 0 to 1; after half as many at the model, it is replaced.
+    n_moves : int
+    """
+
+    particles: Particles
+    base_bias: np.ndarray
+    stage: np.ndarray
+    n_stages: np.ndarray
+    n_moves: int
+
+
+def new_rolling(parameters, base_bias, n_particles, rng):
+    """Rolling particles for a model with W = 0 and b = 0, evenly spread over stages.
+
+    All models between the base and this model are products with a known Z, so the
+    particles may begin at any stage, as exact draws.
+    """
+    n_stages = np.full(n_particles, _FEWEST_STAGES)
+    stage = np.arange(n_particles) * _lifetime(_FEWEST_STAGES) // n_particles
+    beta = annealing_schedule(stage / n_stages).astype(base_bias.dtype)
+    log_odds = np.outer(1 - beta, base_bias) + np.outer(beta, parameters.visible_bias)
+    log_weight = softplus_sum(log_odds) - softplus_sum(base_bias)
+    X = bernoulli(logistic(log_odds), rng)
+    particles = _particles_at(parameters, base_bias, X, beta, log_weight)
+    return RollingParticles(particles, base_bias, stage, n_stages, 0)
+
+
+def roll(rolling, parameters, rng):
+    """Move every particle one stage on, to a model that now has these parameters.
+
+    A particle goes towards beta = 1, follows the model there for a while, and is then
+    replaced by a new draw from the base model. Later draws take more stages, a third of
+    the moves made so far: the longer the training, the finer the path. The arrays of
+    `rolling` are reused.
+    """
+    particles, base_bias, stage, n_stages, n_moves = rolling
+    (spent,) = np.nonzero(stage >= _lifetime(n_stages))
+    if spent.size:
+        fresh = base_particles(parameters, base_bias, spent.size, rng)
+        for array, replacement in zip(particles, fresh):
+            array[spent] = replacement
+        stage[spent] = 0
+        n_stages[spent] = max(n_moves // 3, _FEWEST_STAGES)
+    stage += 1
+    inputs = hidden_input(parameters, particles.X)
+    beta = annealing_schedule(stage / n_stages).astype(inputs.dtype)
+    particles = particles._replace(hidden_input=inputs)
+    particles = anneal(parameters, base_bias, particles, beta, rng)
+    return RollingParticles(particles, base_bias, stage, n_stages, n_moves + 1)
+
+
+def at_model(rolling):
+    """The particles that have reached beta = 1."""
+    arrived = rolling.stage >= rolling.n_stages
+    return Particles(*(array[arrived] for array in rolling.particles))
+
+
+def _lifetime(n_stages):
+    return n_stages + n_stages // 2

@@ -1,0 +1,170 @@
+"""A training run: where it stands, its best state, its learning curve, early stopping.
+
+Nothing here depends on the model. ``fit`` trains and scores one epoch at a time and
+tells the run about it; the run says how many epochs are left and at which rates.
+"""
+
+import copy
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+_AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
+
+
+@dataclass
+class Run:
+    """One call of ``fit`` or ``partial_fit``, between two epochs.
+
+    With a `patience`, the run keeps the state with the best lower bound of what early
+    stopping maximises. After `patience` epochs without a gain it returns to that state,
+    finishes the schedule in as many epochs, and ends.
+    """
+
+    state: object
+    """Of the model. Its own ``copied_onto``, if it has one, is faster than deepcopy."""
+    n_left: int
+    """Epochs still to come."""
+    schedule: str = "constant"
+    is_fit: bool = True
+    """A call of ``fit``, not one pass of ``partial_fit``."""
+    n_rows: tuple = (0, 0)
+    """Of the X and the X_val that were given, 0 without one."""
+    patience: int | None = None
+    """Epochs without a gain before stopping; None: no early stopping."""
+    tol: float = 0.0
+    n_warmup: int = 0
+    """First epochs, which do not count as epochs without a gain."""
+    position: float = 0.0
+    """Share of the schedule behind, from 0 to 1."""
+    n_epochs: int = 0
+    """Epochs of this run."""
+    seconds: float = 0.0
+    """Of training and scoring, earlier runs of the model included."""
+    n_stale: int = 0
+    """Epochs without a gain."""
+    finishing: bool = False
+    """Training has returned to the best state and finishes the schedule."""
+    best_bound: float = -np.inf
+    best_state: object = None
+    history: np.recarray | None = None
+    """The learning curve, that of earlier runs of the model included."""
+
+    @property
+    def step(self):
+        """Share of the schedule that an epoch passes through."""
+        return (1 - self.position) / self.n_left
+
+    @property
+    def outcome(self):
+        """The best state, or the last one where none was chosen."""
+        return self.state if self.best_state is None else self.best_state
+
+    def learning_rates(self, learning_rate, n_updates):
+        """The learning rate of each update of the next epoch."""
+        end = self.position + self.step
+        positions = np.linspace(self.position, end, n_updates, endpoint=False)
+        return step_sizes(self.schedule, learning_rate, positions)
+
+    def warmup_shares(self, n_updates):
+        """How much of the warm-up is done at each update of the next epoch, 0 to 1."""
+        if not self.n_warmup:
+            return np.ones(n_updates)
+        epochs = self.n_epochs + np.arange(n_updates) / n_updates
+        return np.minimum(1, epochs / self.n_warmup)
+
+    @contextmanager
+    def epoch(self):
+        """Count the seconds of an epoch, and name it if training diverges."""
+        started = time.perf_counter()
+        try:
+            yield
+        except FloatingPointError as error:
+            number = 1 if self.history is None else len(self.history) + 1
+            raise FloatingPointError(f"Epoch {number}: {error}") from None
+        self.seconds += time.perf_counter() - started
+
+    def record(self, scores):
+        """Add an epoch to the learning curve; `scores` is a NamedTuple of floats."""
+        number = 1 if self.history is None else len(self.history) + 1
+        record = np.rec.fromrecords(
+            [(number, self.seconds, *scores)],
+            names=["epoch", "seconds", *scores._fields],
+        )
+        if self.history is not None:
+            record = np.concatenate([self.history, record]).view(np.recarray)
+        self.history = record
+        self.position += self.step
+        self.n_left -= 1
+        self.n_epochs += 1
+
+    def choose(self, low, high):
+        """Keep the best state; after enough epochs without a gain, return to it.
+
+        `low` and `high` are bounds of what early stopping maximises. Epochs are
+        compared by `low`; one whose `high` exceeds the best `low` may be a gain.
+        """
+        if self.patience is None:
+            return
+        if low > self.best_bound + self.tol:
+            self.n_stale = 0
+        elif -np.inf < self.best_bound >= high - self.tol:
+            self.n_stale += self.n_epochs > self.n_warmup
+        self.keep_if_best(low)
+        if self.n_stale >= self.patience and not self.finishing:
+            self.finishing = True
+            self.state = copy.deepcopy(self.best_state)
+            decays = self.schedule != "constant"
+            self.n_left = min(self.n_left, self.n_stale) if decays else 0
+
+    def keep_if_best(self, low):
+        """Copy the state out of the reach of training if its bound is the best."""
+        if low > self.best_bound:
+            self.best_bound = low
+            if self.best_state is None or not hasattr(self.state, "copied_onto"):
+                self.best_state = copy.deepcopy(self.state)
+            else:
+                self.best_state = self.state.copied_onto(self.best_state)
+
+    def report(self, name):
+        """The last epoch as one line, aligned with the lines of other epochs."""
+        epoch, seconds, train, validation = self.history[-1].tolist()[:4]
+        total = str(len(self.history) + self.n_left)
+        held_out = "" if np.isnan(validation) else f"   validation {validation:10.2f}"
+        return (
+            f"[{name}] epoch {epoch:{len(total)}}/{total} {seconds:7.1f} s   "
+            f"train {train:10.2f}{held_out} nats"
+        )
+
+
+def rows_per_update(batch_size, n_samples, n_updates):
+    """`batch_size`, or for "auto" 10 to 100 rows that make about n_updates an epoch."""
+    if batch_size == "auto":
+        batch_size = min(max(n_samples // n_updates, 10), 100)
+    return min(batch_size, n_samples)
+
+
+def step_sizes(schedule, learning_rate, positions):
+    """Learning rates at positions from 0 to 1 of a schedule.
+
+    "linear" and "cosine" fall from `learning_rate` to zero, "constant" stays.
+    """
+    if schedule == "linear":
+        return learning_rate * (1 - positions)
+    if schedule == "cosine":
+        return learning_rate * (1 + np.cos(np.pi * positions)) / 2
+    return np.full(len(positions), float(learning_rate))
+
+
+def averaging_share(decay, n_updates, n_earlier):
+    """Share of the newest parameters in the running average of all of them.
+
+    `n_updates` were made since the average last moved, `n_earlier` before that. Early
+    on the average is over the last tenth of the updates, until `decay` per update
+    remembers more than that. A decay of 0 makes the newest parameters the average.
+    """
+    window = _AVERAGED_SHARE * n_updates
+    early = window / (window + n_earlier)
+    return max(1 - decay**n_updates, early) if decay else 1.0
