@@ -36,7 +36,7 @@ class Rows(NamedTuple):
     dtype: np.dtype
     """Of the X that was given."""
     seed: int
-    """For the choice of the rows held out and of those of the learning curve."""
+    """Chooses the rows that are held out and the rows of the learning curve."""
 
 
 class GenerativeEstimator(
@@ -146,7 +146,7 @@ class GenerativeEstimator(
     def score(self, X, y=None):
         """Mean log-likelihood of the rows of X.
 
-        In a ``Pipeline`` it is that of the last step's input, as in ``score_samples``.
+        In a ``Pipeline`` it is about the input of the last step, as in ``score_samples``.
 
         Parameters
         ----------
@@ -393,7 +393,7 @@ class GenerativeEstimator(
         )
 
     def _all_attributes(self, state, summary, history, dtype, seed, fixed, unfinished):
-        """Those of the class, and those of every estimator but the features' names."""
+        """All fitted attributes except the number and the names of the features."""
         return self._attributes(state, summary, dtype) | {
             "history_": history,
             "n_iter_": len(history),
