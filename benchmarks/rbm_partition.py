@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.common import binary_data
 from skgen import BinaryRBM
-from skgen.rbm import annealing
+from skgen.rbm import partition
 
 LARGEST_WEIGHT = 3
 
@@ -39,8 +39,8 @@ def run(path, quick):
             ais = rbm.estimate_log_partition(
                 "ais", n_chains=200 if quick else 2000, random_state=seed
             )
-            rolling = annealing.summarize(
-                rbm._particles, rbm._state.base_bias, "rolling"
+            rolling, _ = partition.running_estimate(
+                rbm._state, rbm.partition_method, rbm.negative_phase
             )
             largest = float(np.abs(rbm.components_).max())
             error = rbm.log_partition_ - exact

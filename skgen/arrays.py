@@ -34,7 +34,7 @@ def filled(template, arrays, name):
     """The state whose `named_arrays` these are, which it takes out of the dict.
 
     Raises ValueError naming the first array that is missing, or whose dtype or shape is
-    not that of the template, or whose values are not finite.
+    not as in the template, or whose values are not finite.
     """
     if template is None:
         return None

@@ -24,7 +24,7 @@ def sample_from(estimator, n_samples=1, random_state=None):
         A fitted Pipeline, or any fitted estimator that can be sampled.
     n_samples : int, default=1
     random_state : int, RandomState instance or None, default=None
-        Passed to ``sample`` of the last step. None: that of the estimator.
+        Passed to ``sample`` of the last step. None: the estimator's own.
 
     Returns
     -------

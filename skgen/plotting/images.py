@@ -49,7 +49,7 @@ class SampleDisplay(Display):
         image_shape : tuple of (height, width)
         n_samples : int, default=48
         random_state : int, RandomState instance or None, default=None
-            None: that of the estimator.
+            None: the estimator's own.
         **kwargs
             Passed to ``plot``, `ax` among them.
 

@@ -282,7 +282,7 @@ class BinaryRBM(GenerativeEstimator):
         """
         check_is_fitted(self)
         H = validation.check_latent(self, H, self._n_features_out)
-        return self._by_hidden_rows(energy.visible_probability, H)
+        return self._in_blocks(energy.visible_probability, H.dtype, H)
 
     def score_samples(self, X):
         """log P(x) = -F(x) - log Z.
@@ -309,12 +309,8 @@ class BinaryRBM(GenerativeEstimator):
         1.0
         """
         check_is_fitted(self)
-        log_partition = self.log_partition_
-
-        def log_likelihood(parameters, X):
-            return -energy.free_energy(parameters, X) - log_partition
-
-        return self._by_rows(log_likelihood, X)
+        log_z = self.log_partition_
+        return self._by_rows(lambda p, X: -energy.free_energy(p, X) - log_z, X)
 
     def free_energy(self, X):
         """F(x), with P(x) = exp(-F(x)) / Z.
@@ -365,9 +361,8 @@ class BinaryRBM(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        return self._by_rows(
-            energy.energy, X, validation.check_latent(self, H, self._n_features_out)
-        )
+        H = validation.check_latent(self, H, self._n_features_out)
+        return self._by_rows(energy.energy, X, H=H)
 
     def log_joint(self, X, H):
         """log P(x, h) = -E(x, h) - log Z.
@@ -418,12 +413,10 @@ class BinaryRBM(GenerativeEstimator):
         1.0
         """
         H = self._hidden_states(H)
-        log_partition = self.log_partition_
-
-        def log_likelihood(parameters, H):
-            return -energy.hidden_free_energy(parameters, H) - log_partition
-
-        return self._by_hidden_rows(log_likelihood, H)
+        log_z = self.log_partition_
+        return self._in_blocks(
+            lambda p, H: -energy.hidden_free_energy(p, H) - log_z, H.dtype, H
+        )
 
     def pseudo_log_likelihood(self, X):
         """sum_i log P(x_i | the other features), exact and deterministic.
@@ -485,11 +478,8 @@ class BinaryRBM(GenerativeEstimator):
         check_is_fitted(self)
         n_steps = validation.check_count(n_steps, "n_steps", 0)
         rng = validation.as_generator(random_state)
-
-        def chains(parameters, X):
-            return samplers.gibbs(parameters, X, n_steps, rng)
-
-        return self._by_rows(chains, X).astype(self._dtype_of_X)
+        X = self._by_rows(lambda p, X: samplers.gibbs(p, X, n_steps, rng), X)
+        return X.astype(self._dtype_of_X)
 
     def sample(self, n_samples=1, *, n_gibbs_steps=None, random_state=None):
         """New rows from P(x).
@@ -583,9 +573,9 @@ class BinaryRBM(GenerativeEstimator):
         rng = self._generator(random_state)
         parameters = self._parameters(np.float32)
         starts = samplers.sample_hidden(parameters, self._drawn(_STARTS, 0, rng), rng)
-        fill_in = (
-            imputation.conditional_means if return_mean else imputation.conditional
-        )
+        fill_in = imputation.conditional
+        if return_mean:
+            fill_in = imputation.conditional_means
         width = imputation.N_CHAINS * max(*self.components_.shape, _STARTS)
         for block in validation.row_blocks(incomplete.size, width):
             rows = incomplete[block]
@@ -684,15 +674,8 @@ class BinaryRBM(GenerativeEstimator):
         )
         return H
 
-    def _by_hidden_rows(self, function, H):
-        """function(parameters, rows of H), in blocks of rows."""
-        parameters = self._parameters(H.dtype)
-        blocks = validation.row_blocks(len(H), max(self.components_.shape))
-        results = [function(parameters, H[rows]) for rows in blocks]
-        return np.concatenate(results).astype(H.dtype, copy=False)
-
-    def _by_rows(self, function, X, *others, as_probabilities=False):
-        """function(parameters, rows of X, rows of others), in blocks of rows."""
+    def _by_rows(self, function, X, *, H=None, as_probabilities=False):
+        """function(parameters, rows of X and of H), for a checked and binarised X."""
         check_is_fitted(self)
         X = validation.check_input(self, X)
         dtype = validation.float_dtype(X.dtype)
@@ -700,21 +683,21 @@ class BinaryRBM(GenerativeEstimator):
             X = validation.probabilities(X)
         else:
             X = validation.binarized(X, self.binarize)
-        for other in others:
-            if len(other) != X.shape[0]:
-                raise ValueError(
-                    f"X and H must have as many rows as each other, got {X.shape[0]} "
-                    f"and {len(other)}."
-                )
-        parameters = self._parameters(dtype)
-        results = [
-            function(
-                parameters,
-                validation.rows_as_float(X, rows, dtype),
-                *(other[rows] for other in others),
+        if H is None:
+            return self._in_blocks(function, dtype, X)
+        if len(H) != X.shape[0]:
+            raise ValueError(
+                f"X and H must have as many rows as each other, got {X.shape[0]} and "
+                f"{len(H)}."
             )
-            for rows in validation.row_blocks(X.shape[0], max(self.components_.shape))
-        ]
+        return self._in_blocks(function, dtype, X, H)
+
+    def _in_blocks(self, function, dtype, *arrays):
+        parameters, width = self._parameters(dtype), max(self.components_.shape)
+        results = []
+        for rows in validation.row_blocks(arrays[0].shape[0], width):
+            parts = (validation.rows_as_float(array, rows, dtype) for array in arrays)
+            results.append(function(parameters, *parts))
         return np.concatenate(results).astype(dtype, copy=False)
 
     def _training_rows(self, X, *, reset, warn=True):
