@@ -146,7 +146,7 @@ class GenerativeEstimator(
     def score(self, X, y=None):
         """Mean log-likelihood of the rows of X.
 
-        In a ``Pipeline`` it is about the input of the last step, as in ``score_samples``.
+        In a ``Pipeline`` the rows are what the last step is given.
 
         Parameters
         ----------
@@ -387,10 +387,9 @@ class GenerativeEstimator(
         return self._as_fitted(rows, state, summary, run.history, unfinished)
 
     def _as_fitted(self, rows, state, summary, history, unfinished=None):
+        parts = state, summary, history, rows.dtype, rows.seed
         fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
-        return self._all_attributes(
-            state, summary, history, rows.dtype, rows.seed, fixed, unfinished
-        )
+        return self._all_attributes(*parts, fixed, unfinished)
 
     def _all_attributes(self, state, summary, history, dtype, seed, fixed, unfinished):
         """All fitted attributes except the number and the names of the features."""

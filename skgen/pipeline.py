@@ -61,7 +61,12 @@ def sample_from(estimator, n_samples=1, random_state=None):
     *transformers, (name, model) = steps
     _check_samples(name, model)
     for name, transformer in transformers:
-        _check_inverts(name, transformer)
+        if not hasattr(transformer, "inverse_transform"):
+            raise TypeError(
+                f"{_called(name, transformer)} has no inverse_transform, so samples "
+                f"cannot go back through it: take a transformer that has one, or call "
+                f"sample of the last step for rows in the space of that step's input."
+            )
     for _, step in steps:
         check_is_fitted(step)
 
@@ -95,15 +100,6 @@ def _check_samples(name, model):
         raise TypeError(
             f"{_called(name, model)} has a sample method without random_state: call it "
             f"yourself, then pipeline[:-1].inverse_transform on the rows it returns."
-        )
-
-
-def _check_inverts(name, transformer):
-    if not hasattr(transformer, "inverse_transform"):
-        raise TypeError(
-            f"{_called(name, transformer)} has no inverse_transform, so samples cannot "
-            f"go back through it: take a transformer that has one, or call sample of "
-            f"the last step for rows in the space of that step's input."
         )
 
 

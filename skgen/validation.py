@@ -119,20 +119,21 @@ def with_missing(estimator, X):
 
 
 def check_latent(estimator, H, n_components):
-    """Hidden values as a float array of n_components columns within [0, 1]."""
-    H = check_array(
-        H,
-        dtype=(np.float64, np.float32),
-        ensure_all_finite=False,
-        input_name="H",
-        estimator=estimator,
-    )
+    """Latent values as a finite float array of n_components columns."""
+    floats = np.float64, np.float32
+    H = check_array(H, dtype=floats, ensure_all_finite=False, input_name="H")
     _check_finite(H, "H", estimator)
     if H.shape[1] != n_components:
         raise ValueError(
             f"H has {H.shape[1]} columns, but the model has {n_components} components: "
             f"pass what transform returns."
         )
+    return H
+
+
+def check_hidden(estimator, H, n_components):
+    """Hidden states or probabilities: latent values within [0, 1]."""
+    H = check_latent(estimator, H, n_components)
     _refuse(
         H,
         _outside_unit_interval,

@@ -179,7 +179,7 @@ class OwnRBM(BinaryRBM):
     [
         (
             VariationalAutoencoder(2, encoder=torch.nn.Linear(12, 4), max_iter=1),
-            r"encoder=Linear\(.*\) cannot be saved without pickle: use joblib.dump, or ",
+            r"encoder=Linear\(.*\) cannot be saved without pickle: use joblib.dump, or",
         ),
         (
             VariationalAutoencoder(2, encoder=make_encoder, max_iter=1),

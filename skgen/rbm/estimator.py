@@ -281,7 +281,7 @@ class BinaryRBM(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        H = validation.check_latent(self, H, self._n_features_out)
+        H = validation.check_hidden(self, H, self._n_features_out)
         return self._in_blocks(energy.visible_probability, H.dtype, H)
 
     def score_samples(self, X):
@@ -361,7 +361,7 @@ class BinaryRBM(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        H = validation.check_latent(self, H, self._n_features_out)
+        H = validation.check_hidden(self, H, self._n_features_out)
         return self._by_rows(energy.energy, X, H=H)
 
     def log_joint(self, X, H):
@@ -668,7 +668,7 @@ class BinaryRBM(GenerativeEstimator):
 
     def _hidden_states(self, H):
         check_is_fitted(self)
-        H = validation.check_latent(self, H, self._n_features_out)
+        H = validation.check_hidden(self, H, self._n_features_out)
         validation.binary(
             H, "a probability has no log-probability, draw a state from it", "H"
         )

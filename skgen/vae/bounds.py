@@ -33,8 +33,7 @@ def elbo_terms(model, X, noise, surrogate=False):
     """
     mean, log_std = model.posterior(X)
     H = mean + torch.exp(log_std) * noise
-    likelihood = model.likelihood
-    log_prob = likelihood.surrogate if surrogate else likelihood.log_prob
+    log_prob = model.likelihood.surrogate if surrogate else model.likelihood.log_prob
     reconstruction = log_prob(model.decode(H), X)
     kl = model.latent_prior().kl(H, mean, log_std)
     if noise.ndim == 3:

@@ -9,22 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from skgen import validation
 from skgen.base import GenerativeEstimator
-from skgen.vae import (
-    bounds,
-    imputation,
-    likelihoods,
-    networks,
-    parallel,
-    start,
-    training,
-)
+from skgen.vae import bounds, likelihoods, networks, parallel, start, training
+from skgen.vae.imputation import N_CHAINS, conditional, conditional_means
 from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
 from skgen.vae.missing import observed_entries
-from skgen.vae.training import Settings, Trainer
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
@@ -201,8 +194,8 @@ class VariationalAutoencoder(GenerativeEstimator):
     _parameter_constraints = SHARED_CONSTRAINTS | {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(networks.ACTIVATIONS))],
-        "encoder": [torch.nn.Module, callable, None],
-        "decoder": [torch.nn.Module, callable, None],
+        "encoder": [nn.Module, callable, None],
+        "decoder": [nn.Module, callable, None],
         "likelihood": [StrOptions(set(likelihoods.NAMES)), Likelihood],
         "noise_variance": [
             StrOptions(set(likelihoods.NOISE_VARIANCES)),
@@ -373,12 +366,7 @@ class VariationalAutoencoder(GenerativeEstimator):
                [1., 1., 1.]])
         """
         check_is_fitted(self)
-        H = check_array(H, dtype=(np.float64, np.float32), input_name="H")
-        if H.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"H has {H.shape[1]} columns, but the model has {self._n_features_out} "
-                f"components: pass what transform returns."
-            )
+        H = validation.check_latent(self, H, self._n_features_out)
         return self._in_blocks(_decoded_mean, H, H.dtype)
 
     def elbo(self, X, *, return_terms=False):
@@ -410,8 +398,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         """
         check_is_fitted(self)
         terms = partial(_elbo_terms, noise=self._noise(self.n_score_samples))
-        parts = self._by_rows(terms, X, width=self.n_score_samples)
-        reconstruction, kl = parts.T
+        reconstruction, kl = self._by_rows(terms, X, width=self.n_score_samples).T
         elbo = reconstruction - kl
         return (elbo, reconstruction, kl) if return_terms else elbo
 
@@ -443,7 +430,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        return self._log_likelihood(X, self._noise(self.n_score_samples), "encoder")
+        return self._log_likelihood(X, self._noise(self.n_score_samples))
 
     def log_likelihood(
         self, X, *, n_samples=1000, proposal="encoder", random_state=None
@@ -482,9 +469,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         """
         check_is_fitted(self)
         if proposal not in ("encoder", "prior"):
-            raise ValueError(
-                f"proposal must be 'encoder' or 'prior', got {proposal!r}."
-            )
+            raise ValueError(f"proposal is {proposal!r}, not 'encoder' or 'prior'.")
         validation.check_count(n_samples, "n_samples", 1)
         seed = int(self._generator(random_state).integers(2**31))
         if proposal == "encoder":
@@ -594,15 +579,16 @@ class VariationalAutoencoder(GenerativeEstimator):
         if incomplete.size == 0:
             return X
         rng = self._generator(random_state)
-        fill_in = partial(
-            _filled_in,
-            starts=self._from_prior(_N_STARTS, _torch_generator(rng)),
-            n_steps=n_gibbs_steps,
-            rng=rng,
-            return_mean=return_mean,
-        )
-        width = imputation.N_CHAINS
-        values = self._in_blocks(fill_in, states[incomplete], X.dtype, width)
+        starts = self._from_prior(_N_STARTS, _torch_generator(rng))
+
+        def fill_in(model, X):
+            model.requires_grad_(False)
+            settings = starts.to(X), n_gibbs_steps, _torch_generator(rng, X.device)
+            if return_mean:
+                return conditional_means(model, X, *settings)
+            return conditional(model, X, *settings)[0]
+
+        values = self._in_blocks(fill_in, states[incomplete], X.dtype, N_CHAINS)
         X[missing] = values[missing[incomplete]]
         return X
 
@@ -621,16 +607,17 @@ class VariationalAutoencoder(GenerativeEstimator):
         dtype = X.dtype
         if self._draws_rows():
             return _as_float32(validation.probabilities(X)), dtype
-        if self._is_bernoulli():
+        likelihood = likelihoods.as_likelihood(self.likelihood, self.noise_variance)
+        if isinstance(likelihood, Bernoulli):
             return validation.binarized(X, self.binarize, warn=warn), dtype
-        _check_support(self._new_likelihood(X.shape[1]), X)
+        _check_support(likelihood.build(X.shape[1]), X)
         return _as_float32(X), dtype
 
     def _initial_state(self, X, rng):
         rows, mean, std = start.rows_and_moments(X, rng)
         generator = _torch_generator(rng)
         with self._seeded(torch.device("cpu"), rng):
-            model = self._new_model(mean, std, generator)
+            model = start.new_model(self, mean, std, generator)
         gaussian = isinstance(model.likelihood, Gaussian)
         if self.prior == "vamp":
             # not the linear model: its narrow posteriors, which are the parts of the
@@ -650,14 +637,15 @@ class VariationalAutoencoder(GenerativeEstimator):
         if run.n_epochs == 0 and run.n_warmup > run.n_left:
             raise ValueError(
                 f"kl_warmup={run.n_warmup} epochs is longer than max_iter="
-                f"{run.n_left}: the KL term would never reach its weight. Lower "
-                f"kl_warmup or raise max_iter."
+                f"{run.n_left}: lower it, or the KL term never reaches its weight."
             )
         parallel.check_same(X)
-        settings = self._settings(self._rows_per_update(X.shape[0]))
+        parameters = self.get_params(deep=False)
+        parameters["batch_size"] = self._rows_per_update(X.shape[0])
+        settings = training.Settings(*map(parameters.get, training.Settings._fields))
         if not sparse.issparse(X):
             X = torch.from_numpy(X).to(self._resolve_device())
-        return Trainer(X, settings, self._draws_rows())
+        return training.Trainer(X, settings, self._draws_rows())
 
     def _train_epoch(self, trainer, run):
         rates = run.learning_rates(self.learning_rate, trainer.n_updates)
@@ -668,15 +656,13 @@ class VariationalAutoencoder(GenerativeEstimator):
             return trainer.epoch(state, rates, kl_weights)
 
     def _evaluate(self, state, X, X_val):
-        train, validation = training.mean_elbo(state.average, X), np.nan
+        train, held_out, bound = training.mean_bound(state.average, X), np.nan, np.nan
         if X_val is not None:
-            validation = training.mean_elbo(state.average, X_val)
-        bound = validation
-        if X_val is not None and (self.objective == "iwae" or self.beta != 1):
-            bound = training.mean_bound(
-                state.average, X_val, self._settings(1), self.beta
-            )
-        return parallel.broadcast((Scores(train, validation), (bound, bound)))
+            held_out = bound = training.mean_bound(state.average, X_val)
+            n_draws = self.n_importance_samples if self.objective == "iwae" else 1
+            if n_draws > 1 or self.beta != 1:
+                bound = training.mean_bound(state.average, X_val, n_draws, self.beta)
+        return parallel.broadcast((Scores(train, held_out), (bound, bound)))
 
     def _conclude(self, state, X, run, *, for_snapshot=False):
         parallel.broadcast_buffers(state.model)
@@ -701,43 +687,12 @@ class VariationalAutoencoder(GenerativeEstimator):
         }
 
     def _template(self, arrays, n_features):
-        networks.check_size(
-            arrays, n_features, self._checked_sizes(), self.n_components
-        )
+        sizes = n_features, *self.hidden_layer_sizes, self.n_components
+        networks.check_size(arrays, sizes)
         mean, std = torch.zeros(n_features), torch.ones(n_features)
-        model = self._new_model(mean, std, torch.Generator())
+        model = start.new_model(self, mean, std, torch.Generator())
         state = training.initial_state(model, np.random.default_rng(0))
         return state, Summary(np.zeros(self.n_components, bool))
-
-    def _new_model(self, mean, std, generator):
-        return start.new_model(
-            mean,
-            std,
-            self._new_likelihood(len(mean)),
-            generator,
-            n_components=self.n_components,
-            hidden_layer_sizes=self._checked_sizes(),
-            activation=self.activation,
-            encoder=self.encoder,
-            decoder=self.decoder,
-            prior=self.prior,
-        )
-
-    def _new_likelihood(self, n_features):
-        gaussian = self.likelihood == "gaussian"
-        parameters = {"noise_variance": self.noise_variance} if gaussian else {}
-        return likelihoods.as_likelihood(self.likelihood, **parameters).build(
-            n_features
-        )
-
-    def _checked_sizes(self):
-        sizes = tuple(self.hidden_layer_sizes)
-        if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: "
-                f"() is a model without hidden layers."
-            )
-        return sizes
 
     def _seeded(self, device, rng):
         """The caller's own modules may draw from torch's global generators."""
@@ -745,24 +700,18 @@ class VariationalAutoencoder(GenerativeEstimator):
             return nullcontext()
         return training.seeded_modules(device, rng)
 
-    def _settings(self, batch_size):
-        return Settings(
-            batch_size, *(getattr(self, name) for name in Settings._fields[1:])
-        )
-
-    def _is_bernoulli(self):
-        return self.likelihood == "bernoulli" or isinstance(self.likelihood, Bernoulli)
-
     def _draws_rows(self):
-        return self._is_bernoulli() and self.binarize == "sample"
+        bernoulli = isinstance(
+            likelihoods.as_likelihood(self.likelihood, self.noise_variance), Bernoulli
+        )
+        return bernoulli and self.binarize == "sample"
 
     def _resolve_device(self):
         name = self.device
-        if name == "auto":
-            mps = torch.backends.mps.is_available()
-            name = "mps" if mps else "cpu"
-            if torch.cuda.is_available():
-                name = f"cuda:{parallel.rank().local % torch.cuda.device_count()}"
+        if name == "auto" and torch.cuda.is_available():
+            name = f"cuda:{parallel.rank().local % torch.cuda.device_count()}"
+        elif name == "auto":
+            name = "mps" if torch.backends.mps.is_available() else "cpu"
         try:
             place = torch.zeros(1, device=name)
             place.item()  # the meta device holds no values
@@ -787,15 +736,16 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _noise(self, n_samples, seed=None):
         """Standard normal draws that all rows share; the same ones without a seed."""
-        generator = torch.Generator()
-        generator.manual_seed(self._seed if seed is None else seed)
+        seed = self._seed if seed is None else seed
+        generator = torch.Generator().manual_seed(seed)
         shape = n_samples, self._n_features_out
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
-    def _log_likelihood(self, X, noise, proposal):
-        estimate = partial(
-            _log_likelihood, noise=noise, proposal=proposal, width=self._width
-        )
+    def _log_likelihood(self, X, noise, proposal="encoder"):
+        def estimate(model, X):
+            shared = noise.to(X), proposal, self._width
+            return bounds.log_likelihood(observed_entries(model, X), X, *shared)
+
         return self._by_rows(estimate, X)
 
     def _by_rows(self, function, X, *, as_probabilities=False, width=1):
@@ -803,29 +753,24 @@ class VariationalAutoencoder(GenerativeEstimator):
         check_is_fitted(self)
         X = validation.check_input(self, X, missing=True)
         dtype = validation.float_dtype(X.dtype)
-        if isinstance(self._model.likelihood, Bernoulli):
-            probable = as_probabilities and self.binarize == "sample"
-            X = (
-                validation.probabilities(X)
-                if probable
-                else validation.binarized(X, self.binarize)
-            )
+        bernoulli = isinstance(self._model.likelihood, Bernoulli)
+        if bernoulli and as_probabilities and self.binarize == "sample":
+            X = validation.probabilities(X)
+        elif bernoulli:
+            X = validation.binarized(X, self.binarize)
         elif not as_probabilities:
             _check_support(self._model.likelihood, X)
         return self._in_blocks(function, X, dtype, width)
 
     def _in_blocks(self, function, X, dtype, width=1):
         """function(model, rows of X) in blocks of rows, on the fitted device."""
-        torch_dtype = torch.float64 if dtype == np.float64 else torch.float32
         device = self._available_device()
-        if device.type == "mps":
-            torch_dtype = torch.float32
+        double = dtype == np.float64 and device.type != "mps"
+        torch_dtype = torch.float64 if double else torch.float32
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
-        results = []
+        results, n_columns = [], width * max(X.shape[1], self._width)
         with torch.no_grad():
-            for rows in validation.row_blocks(
-                X.shape[0], width * max(X.shape[1], self._width)
-            ):
+            for rows in validation.row_blocks(X.shape[0], n_columns):
                 block = torch.from_numpy(validation.rows_as_float(X, rows, dtype))
                 block = block.to(device=device, dtype=torch_dtype)
                 results.append(function(model, block).cpu().numpy())
@@ -846,19 +791,6 @@ def _elbo_terms(model, X, noise):
     return torch.stack(bounds.elbo_terms(model, X, noise), dim=1)
 
 
-def _log_likelihood(model, X, noise, proposal, width):
-    model, noise = observed_entries(model, X), noise.to(X)
-    return bounds.log_likelihood(model, X, noise, proposal, width)
-
-
-def _filled_in(model, X, starts, n_steps, rng, return_mean):
-    model.requires_grad_(False)
-    settings = starts.to(X), n_steps, _torch_generator(rng, X.device)
-    if return_mean:
-        return imputation.conditional_means(model, X, *settings)
-    return imputation.conditional(model, X, *settings)[0]
-
-
 def _torch_generator(rng, device="cpu"):
     return torch.Generator(device).manual_seed(int(rng.integers(2**62)))
 
@@ -874,8 +806,6 @@ def _as_float32(X):
         X = X.astype(np.float32, copy=False)
     values = X.data if sparse.issparse(X) else X
     if np.any(np.isinf(values)):
-        raise ValueError(
-            "X holds values beyond 3.4e38, too large for float32: put a StandardScaler "
-            "before."
-        )
+        limit = "X holds values beyond 3.4e38, too large for float32"
+        raise ValueError(f"{limit}: put a StandardScaler before.")
     return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])

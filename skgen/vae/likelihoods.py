@@ -180,8 +180,8 @@ class Gaussian(Likelihood):
         if isinstance(self.noise_variance, str):
             self.log_unit.copy_(2 * torch.log(scale[: len(self.log_unit)]))
         ratios = 0, self.n_outputs - len(mean)
-        shift = functional.pad(mean, ratios)
-        return scale, shift, functional.pad(scale, ratios, value=1.0)
+        scales = functional.pad(scale, ratios, value=1.0)
+        return scale, functional.pad(mean, ratios), scales
 
     def log_prob(self, outputs, X):
         mean, log_variance = self._moments(outputs)
@@ -318,9 +318,7 @@ class Categorical(Likelihood):
 
     demand = "A categorical likelihood takes one-hot columns"
     remedy = "encode the category with sklearn.preprocessing.OneHotEncoder"
-
-    def outside_support(self, X):
-        return (X != 0) & (X != 1)
+    outside_support = Bernoulli.outside_support
 
     def check(self, X, first_row=0, columns=None):
         super().check(X, first_row, columns)
@@ -330,8 +328,7 @@ class Categorical(Likelihood):
             raise ValueError(
                 f"One-hot columns are missing together or not at all, got row "
                 f"{first_row + int(np.argmax(partly))} with NaN in some of the columns "
-                f"{list(columns or range(n_columns))}: set all of them to NaN where "
-                f"the category is not known."
+                f"{list(columns or range(n_columns))}: set all of them to NaN."
             )
         totals = X.sum(axis=1)
         bad = (totals != 1) & (n_missing == 0)
@@ -455,16 +452,18 @@ NAMES = {
 """The likelihoods that have a name."""
 
 
-def as_likelihood(likelihood, **parameters):
-    """The Likelihood with this name and parameters, or the Likelihood given."""
+def as_likelihood(likelihood, noise_variance="scalar"):
+    """The Likelihood with this name, or the Likelihood given."""
     if isinstance(likelihood, Likelihood):
         return likelihood
+    if likelihood == "gaussian":
+        return Gaussian(noise_variance)
     if likelihood not in NAMES:
         raise ValueError(
             f"likelihood must be one of {sorted(NAMES)} or a Likelihood, got "
             f"{likelihood!r}."
         )
-    return NAMES[likelihood](**parameters)
+    return NAMES[likelihood]()
 
 
 def likelihood_to_plain(likelihood):
@@ -486,8 +485,6 @@ def likelihood_from_plain(plain):
         return plain
     name, parameters = plain
     if name == "columns":
-        parts = parameters["parts"]
-        return ColumnLikelihood([(likelihood_from_plain(a), b) for a, b in parts])
-    if name not in NAMES:
-        raise ValueError(f"the likelihood {name!r} is unknown")
-    return NAMES[name](**parameters)
+        parts = [(likelihood_from_plain(a), b) for a, b in parameters["parts"]]
+        return ColumnLikelihood(parts)
+    return as_likelihood(name, **parameters)

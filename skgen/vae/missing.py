@@ -44,7 +44,6 @@ class ObservedEntries(nn.Module):
     def __init__(self, model):
         super().__init__()
         self.model = model
-        self.prior = model.prior
         self.n_components = model.n_components
         self.latent_prior = model.latent_prior
         self.decode = model.decode

@@ -41,9 +41,7 @@ class LinearSkip(nn.Module):
     Without hidden layers it is the linear map alone.
     """
 
-    def __init__(
-        self, n_in, hidden_layer_sizes, n_out, activation="silu", generator=None
-    ):
+    def __init__(self, n_in, hidden_layer_sizes, n_out, activation, generator=None):
         super().__init__()
         self.linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
         ends = [self.linear]
@@ -88,8 +86,7 @@ def as_network(template, name, n_in, n_out):
     training = network.training
     try:
         with torch.no_grad():
-            output = network.cpu().eval()(torch.zeros(2, n_in))
-        shape = tuple(output.shape)
+            shape = tuple(network.cpu().eval()(torch.zeros(2, n_in)).shape)
     except Exception as error:  # a caller's module may raise anything
         raise ValueError(f"{demand}, but it failed: {error}") from error
     if shape != (2, n_out):
@@ -142,26 +139,20 @@ def widest_layer(model):
         if isinstance(output, torch.Tensor):
             sizes.append(output.numel())
 
-    hooks = [module.register_forward_hook(note) for module in model.decoder.modules()]
-    try:
-        with torch.no_grad():
-            model.decoder(torch.zeros(1, model.n_components))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    decoder = copy.deepcopy(model.decoder)  # it keeps the hooks
+    for module in decoder.modules():
+        module.register_forward_hook(note)
+    with torch.no_grad():
+        decoder(torch.zeros(1, model.n_components))
     return max(sizes)
 
 
-def check_size(arrays, n_features, hidden_layer_sizes, n_components):
-    """Raise ValueError if networks of these sizes need more numbers than a file holds.
+def check_size(arrays, sizes):
+    """Raise ValueError if layers of these sizes need more numbers than a file holds.
 
     It is called before any memory is allocated for the networks.
     """
-    sizes = (n_features, *hidden_layer_sizes, n_components)
     n_weights = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
     n_values = sum(array.size for array in arrays.values())
-    if len(hidden_layer_sizes) > len(arrays) or n_weights > n_values:
-        raise ValueError(
-            f"hidden_layer_sizes={hidden_layer_sizes!r} for {n_features} features do "
-            f"not fit the arrays in the file"
-        )
+    if len(sizes) > len(arrays) or n_weights > n_values:
+        raise ValueError(f"layers of sizes {sizes} do not fit the arrays in the file")

@@ -76,7 +76,6 @@ def check_same(X):
     distributed.all_gather_object(gathered, (X.shape, total))
     if len(set(gathered)) > 1:
         raise ValueError(
-            f"X must be the same on all {n_ranks} processes, each of which takes its "
-            f"share of every batch, but their shapes and sums are {gathered}: pass "
-            f"all rows to every process."
+            f"X must be the same on all {n_ranks} processes, but their shapes and sums "
+            f"are {gathered}: pass all rows to every process."
         )

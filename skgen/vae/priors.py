@@ -129,3 +129,12 @@ class VampPrior(nn.Module):
         means, log_stds = encode(self.inputs)
         log_weights = means.new_full((len(means),), -math.log(len(means)))
         return GaussianMixture(means, log_stds, log_weights)
+
+
+def new_prior(name, n_components, n_features, generator):
+    """The prior of this name; the pseudo-inputs of a VampPrior are zero."""
+    if name == "mixture":
+        return Mixture(n_components, generator)
+    if name == "vamp":
+        return VampPrior(torch.zeros(N_PARTS, n_features))
+    return StandardNormal()

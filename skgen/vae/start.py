@@ -16,7 +16,8 @@ Lucas, J., Tucker, G., Grosse, R. and Norouzi, M. Don't blame the ELBO! A linear
 perspective on posterior collapse. NeurIPS 2019.
 """
 
-from typing import NamedTuple
+from functools import partial
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -24,9 +25,9 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skgen.vae.likelihoods import Gaussian
+from skgen.vae.likelihoods import Gaussian, as_likelihood
 from skgen.vae.networks import Affine, Autoencoder, LinearSkip, as_network, mlp
-from skgen.vae.priors import N_PARTS, Mixture, StandardNormal, VampPrior
+from skgen.vae.priors import N_PARTS, new_prior
 from skgen.validation import rows_as_float
 
 _MOST_ROWS = 5000  # behind the first units, biases and linear model
@@ -61,46 +62,36 @@ def rows_and_moments(X, rng):
     return rows, torch.from_numpy(mean), torch.from_numpy(std)
 
 
-def new_model(
-    mean,
-    std,
-    likelihood,
-    generator,
-    *,
-    n_components,
-    hidden_layer_sizes,
-    activation,
-    encoder,
-    decoder,
-    prior,
-):
+def new_model(parameters, mean, std, generator):
     """An untrained autoencoder for columns with these moments, float32 tensors.
 
-    The likelihood is built; it gets its first parameters here. The other arguments are
-    parameters of the estimator. The generator draws the weights.
+    `parameters` is an estimator, or has the same attributes. The generator draws the
+    weights.
     """
-    n_features, n_outputs = len(mean), likelihood.n_outputs
-    input_scale, shift, scale = likelihood.start(mean, std)
+    sizes = tuple(parameters.hidden_layer_sizes)
+    if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: () "
+            f"is a model without hidden layers."
+        )
+    likelihood = as_likelihood(parameters.likelihood, parameters.noise_variance)
+    likelihood = likelihood.build(len(mean))
+    unit, shift, scale = likelihood.start(mean, std)
     layers = LinearSkip if isinstance(likelihood, Gaussian) else mlp
-    if encoder is None:
-        sizes = n_features, hidden_layer_sizes, 2 * n_components
-        network = layers(*sizes, activation, generator)
-        encoder = nn.Sequential(Affine(-mean / input_scale, 1 / input_scale), network)
+    layers = partial(layers, activation=parameters.activation, generator=generator)
+    n_in, n_latents, n_out = len(mean), parameters.n_components, likelihood.n_outputs
+    if parameters.encoder is None:
+        network = layers(n_in, sizes, 2 * n_latents)
+        encoder = nn.Sequential(Affine(-mean / unit, 1 / unit), network)
     else:
-        encoder = as_network(encoder, "encoder", n_features, 2 * n_components)
-    if decoder is None:
-        sizes = n_components, hidden_layer_sizes[::-1], n_outputs
-        network = layers(*sizes, activation, generator)
+        encoder = as_network(parameters.encoder, "encoder", n_in, 2 * n_latents)
+    if parameters.decoder is None:
+        network = layers(n_latents, sizes[::-1], n_out)
         decoder = nn.Sequential(network, Affine(shift, scale))
     else:
-        decoder = as_network(decoder, "decoder", n_components, n_outputs)
-    if prior == "mixture":
-        prior = Mixture(n_components, generator)
-    elif prior == "vamp":
-        prior = VampPrior(torch.zeros(N_PARTS, n_features))
-    else:
-        prior = StandardNormal()
-    return Autoencoder(encoder, decoder, likelihood, n_components, prior, mean)
+        decoder = as_network(parameters.decoder, "decoder", n_latents, n_out)
+    prior = new_prior(parameters.prior, n_latents, n_in, generator)
+    return Autoencoder(encoder, decoder, likelihood, n_latents, prior, mean)
 
 
 @torch.no_grad()
@@ -139,30 +130,19 @@ def start_from_linear_model(model, rows, mean, std, rng):
         likelihood.log_ratio.copy_(noise.log()[: len(likelihood.log_ratio)])
 
 
-class LinearModel(NamedTuple):
-    """x = W h + noise, with h ~ N(0, I) and noise ~ N(0, diag Psi).
-
-    Attributes
-    ----------
-    loadings : W', (n_components, n_features); W' Psi^-1 W is diagonal
-    noise_variance : the diagonal of Psi, (n_features,)
-    projection : (n_components, n_features); E[h | x] is x times its transpose
-    log_variance : of p(h | x), (n_components,)
-    """
-
-    loadings: np.ndarray
-    noise_variance: np.ndarray
-    projection: np.ndarray
-    log_variance: np.ndarray
-
-
 def linear_model(X, n_components, noise_variance, seed=0):
-    """The maximum likelihood fit of a linear model to rows of mean zero.
+    """The maximum likelihood fit of x = W h + noise ~ N(W h, Psi) to rows of mean zero.
 
     The columns have unit variance or share a unit. `noise_variance` is a name, as in
     ``likelihoods.Gaussian`` ("heteroscedastic" is taken as "feature"), or an array of
     equal numbers, which stay. The singular value decomposition of a large X is random,
     hence the seed. Components that X is too small for have loadings of zero.
+
+    Returns, in this order:
+    loadings : W', (n_components, n_features); W' Psi^-1 W is diagonal
+    noise_variance : the diagonal of Psi, (n_features,)
+    projection : (n_components, n_features); E[h | x] is x times its transpose
+    log_variance : of p(h | x), (n_components,)
     """
     n, n_features = X.shape
     fixed = isinstance(noise_variance, np.ndarray)
@@ -184,7 +164,7 @@ def linear_model(X, n_components, noise_variance, seed=0):
     loadings = rotation.T @ loadings
     variance = 1 / (1 + np.maximum(precision, 0))
     projection = variance[:, None] * loadings / noise
-    return LinearModel(loadings, noise, projection, np.log(variance))
+    return loadings, noise, projection, np.log(variance)
 
 
 def _principal_axes(X, n_factors, noise, seed):
@@ -201,12 +181,10 @@ def _principal_axes(X, n_factors, noise, seed):
 def _factors(X, n_factors, seed):
     """Loadings and noise variances of factor analysis."""
     n, n_features = X.shape
-    model = FactorAnalysis(
-        n_factors,
-        tol=_GAIN_PER_ROW * min(n, 2 * n_features),
-        svd_method="lapack" if n_features <= 200 else "randomized",
-        random_state=seed,
-    ).fit(_condensed(X))
+    tol = _GAIN_PER_ROW * min(n, 2 * n_features)
+    svd = "lapack" if n_features <= 200 else "randomized"
+    model = FactorAnalysis(n_factors, tol=tol, svd_method=svd, random_state=seed)
+    model.fit(_condensed(X))
     return model.components_, model.noise_variance_
 
 

@@ -40,9 +40,6 @@ class Settings(NamedTuple):
     compile: bool
 
 
-_PLAIN = Settings(1, "elbo", 1, 0.0, 0.0, "float32", False)  # the ELBO of one draw
-
-
 class TrainingState(NamedTuple):
     """All that training needs to continue; it is updated in place.
 
@@ -82,16 +79,10 @@ def initial_state(model, rng):
     arrays at any time, so a fresh one can be filled with those of a file.
     """
     parameters = list(model.parameters())
-    groups = [  # only the first is subject to weight decay
-        [p for p in parameters if p.ndim > 1],
-        [p for p in parameters if p.ndim <= 1],
-    ]
-    optimizer = torch.optim.AdamW(
-        [{"params": group} for group in groups if group],
-        betas=_ADAM_BETAS,
-        weight_decay=0.0,
-        fused=True,
-    )
+    matrices = [p for p in parameters if p.ndim > 1]  # subject to weight decay
+    vectors = [p for p in parameters if p.ndim <= 1]
+    groups = [{"params": group} for group in (matrices, vectors) if group]
+    optimizer = torch.optim.AdamW(groups, betas=_ADAM_BETAS, weight_decay=0, fused=True)
     for parameter in parameters:
         optimizer.state[parameter] = {
             "step": torch.zeros((), device=parameter.device),
@@ -195,19 +186,17 @@ class Trainer:
         generator = torch.Generator(device).manual_seed(int(state.rng.integers(2**62)))
         batches = self._shuffled_batches(state.rng, device)
         kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
-        n_averaged = state.n_updates
+        n_averaged, last = state.n_updates, state.n_updates + len(batches)
         state.model.train()
         steps = zip(batches, learning_rates, kl_weights, strict=True)
         for rows, learning_rate, kl_weight in steps:
             loss = self._loss(state.model, rows, kl_weight, generator)
             _descend(state.optimizer, loss, self.settings, float(learning_rate))
             state = state._replace(n_updates=state.n_updates + 1)
-            if state.n_updates % _AVERAGE_EVERY == 0:
-                self._update_average(state, state.n_updates - n_averaged)
+            if state.n_updates % _AVERAGE_EVERY == 0 or state.n_updates == last:
+                self._update_average(state, n_averaged)
                 n_averaged = state.n_updates
         _check_finite(state.model, learning_rates[0])
-        if n_averaged < state.n_updates:
-            self._update_average(state, state.n_updates - n_averaged)
         return state
 
     def _shuffled_batches(self, rng, device):
@@ -232,9 +221,9 @@ class Trainer:
             observed = observed_entries(model, self.X)
             objective = Objective(observed, self.settings.objective)
             objective = parallel.synchronized(objective)
-            if self.settings.compile:
-                objective = _Compiled(objective)
-            self._model, self._objective = model, objective
+            compiled = self.settings.compile
+            self._objective = _Compiled(objective) if compiled else objective
+            self._model = model
         return self._objective
 
     def _noise(self, n_rows, n_components, generator):
@@ -259,9 +248,9 @@ class Trainer:
         return batch
 
     @torch.no_grad()
-    def _update_average(self, state, n_updates):
-        """Move the average towards the iterate, as n_updates single steps would."""
-        n_earlier = state.n_updates - n_updates
+    def _update_average(self, state, n_earlier):
+        """Move the average, last moved at update n_earlier, as single steps would."""
+        n_updates = state.n_updates - n_earlier
         share = averaging_share(self.settings.averaging, n_updates, n_earlier)
         for mean, value in zip(state.average.parameters(), state.model.parameters()):
             mean.lerp_(value, share)
@@ -270,21 +259,14 @@ class Trainer:
 
 
 @torch.no_grad()
-def mean_elbo(model, X):
-    """Mean ELBO of rows in nats, by one fixed draw each, to compare epochs by."""
-    return mean_bound(model, X, _PLAIN, beta=1.0)
+def mean_bound(model, X, n_draws=1, beta=1.0):
+    """Mean bound of rows in nats, by fixed draws, to compare epochs by.
 
-
-@torch.no_grad()
-def mean_bound(model, X, settings, beta):
-    """Mean over rows of what training maximises, in nats, by fixed draws.
-
-    For "elbo" it is the reconstruction minus `beta` times the KL term, for "iwae" the
-    bound of as many draws as training takes.
+    Of one draw it is the reconstruction minus `beta` times the KL term, of more draws
+    the importance-weighted bound.
     """
     model = observed_entries(model, X).eval()
     generator = torch.Generator().manual_seed(0)
-    n_draws = settings.n_importance_samples if settings.objective == "iwae" else 1
     total = 0.0
     for block in _blocks(model, X):
         shape = n_draws, len(block), model.n_components
@@ -318,10 +300,9 @@ def _descend(optimizer, loss, settings, learning_rate):
 def _check_finite(model, learning_rate):
     if not all(value.isfinite().all() for value in model.parameters()):
         raise FloatingPointError(
-            f"training diverged, a weight is no longer finite. The likely cause is "
-            f"learning_rate, {learning_rate:.3g} at the start of the epoch, or values "
-            f"of X too large for float32: make it ten times smaller, or put a "
-            f"StandardScaler before."
+            f"training diverged, a weight is no longer finite: make learning_rate, "
+            f"{learning_rate:.3g} at the start of the epoch, ten times smaller, or put "
+            f"a StandardScaler before if X has large values."
         )
 
 

@@ -30,7 +30,8 @@ def at_the_start(X, n_components, noise_variance):
 
 
 def density(model):
-    covariance = model.loadings.T @ model.loadings + np.diag(model.noise_variance)
+    loadings, noise, *_ = model
+    covariance = loadings.T @ loadings + np.diag(noise)
     return multivariate_normal(np.zeros(len(covariance)), covariance)
 
 
@@ -86,9 +87,9 @@ def test_posterior_is_that_of_the_linear_model(wine, noise_variance):
 )
 def test_data_of_low_rank(X, n_components, noise_variance):
     model = linear_model(X, n_components, noise_variance)
-    assert model.loadings.shape == (n_components, 3)
+    assert model[0].shape == (n_components, 3)
     assert all(np.all(np.isfinite(part)) for part in model)
-    assert np.all(model.noise_variance >= 1e-3)
+    assert np.all(model[1] >= 1e-3)
 
 
 def test_many_rows_are_condensed(wine):
