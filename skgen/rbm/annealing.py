@@ -71,16 +71,8 @@ class Draws(NamedTuple):
 class Particles(NamedTuple):
     """Annealed particles, one row each.
 
-    Attributes
-    ----------
-    X : ndarray of shape (n, M)
-    hidden_input : ndarray of shape (n, N)
-        b + x'W under the parameters of the last move.
-    log_density : ndarray of shape (n,)
-        log f_beta(x) under the same parameters.
-    beta : ndarray of shape (n,)
-        Inverse temperatures, 0 (base) to 1 (model).
-    log_weight : ndarray of shape (n,)
+    `hidden_input`, b + x'W of shape (n, N), and `log_density`, log f_beta(x), belong to
+    the parameters of the last move. `beta` goes from 0 (base) to 1 (model).
     """
 
     X: np.ndarray

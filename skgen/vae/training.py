@@ -43,13 +43,8 @@ class Settings(NamedTuple):
 class TrainingState(NamedTuple):
     """All that training needs to continue; it is updated in place.
 
-    Attributes
-    ----------
-    model : the last iterate
-    average : running average of the weights, the model that fit returns
-    optimizer : AdamW, with its memory
-    n_updates : number of updates so far
-    rng : shuffles the rows, and seeds the torch generator of every epoch
+    `model` is the last iterate; fit returns `average`, the running average of weights.
+    `rng` shuffles the rows and seeds the torch generator of every epoch.
     """
 
     model: Autoencoder
