@@ -54,9 +54,9 @@ def filled(template, arrays, name):
 
 def check_shape(arrays, name, shape):
     """The shape of an array, checked where `shape` is not None; no size is 0."""
-    found = arrays[name].shape if name in arrays else None
-    if found is None:
+    if name not in arrays:
         raise ValueError(f"the array {name!r} is missing")
+    found = arrays[name].shape
     fits = len(found) == len(shape) and 0 not in found
     if not fits or any(n not in (None, m) for n, m in zip(shape, found)):
         raise ValueError(f"{name!r} has shape {found}, where {shape} is expected")

@@ -71,11 +71,8 @@ class Checkpoint:
         try:
             fitted_estimator.save(self.path)
         except OSError as error:
-            warnings.warn(
-                f"The checkpoint {self.path} was not written: {error}.",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            message = f"The checkpoint {self.path} was not written: {error}."
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def teardown(self, estimator, context):
         """Do nothing."""

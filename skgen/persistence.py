@@ -8,7 +8,6 @@ the stored sizes says which arrays must be there, of which shapes and dtypes.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
@@ -27,10 +26,8 @@ from skgen.run import Run
 
 FORMAT_VERSION = 1
 _LONGEST_HEADER = 10_000_000  # bytes
-_LARGEST_COUNT = 2**31
 _CLASSES = {"BinaryRBM": "skgen.rbm", "VariationalAutoencoder": "skgen.vae"}
 _LIKELIHOODS = "skgen.vae.likelihoods"  # imported by name when needed, it loads torch
-_PACKAGES = "skgen", "numpy", "scikit-learn", "torch"
 
 
 def save(estimator, path):
@@ -51,12 +48,11 @@ def save(estimator, path):
         "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "unfinished": None if unfinished is None else _run_to_plain(unfinished),
     }
-    arrays = named_arrays(estimator._state, "state")
+    curve = estimator.history_
+    history = {name: curve[name] for name in curve.dtype.names}
+    arrays = named_arrays(estimator._state, "state") | named_arrays(history, "history")
     arrays |= named_arrays(estimator._summary, "summary")
-    if unfinished is not None:
-        arrays |= named_arrays(unfinished.best_state, "best_state")
-    for field in estimator.history_.dtype.names:
-        arrays[f"history.{field}"] = estimator.history_[field]
+    arrays |= named_arrays(getattr(unfinished, "best_state", None), "best_state")
     arrays = {name: np.require(array, None, "C") for name, array in arrays.items()}
     document["sha256"] = _digest(document, arrays)
     _write(Path(path), as_safetensors(arrays, {"skgen": json.dumps(document)}))
@@ -71,8 +67,7 @@ def check_can_save(estimator):
             f"{' and '.join(_CLASSES)} of skgen can: use joblib.dump."
         )
     estimator._validate_params()  # a file that could not be loaded is not written
-    for parameter, value in estimator.get_params(deep=False).items():
-        json.dumps(_to_plain(parameter, value))
+    json.dumps(_all_to_plain(estimator.get_params(deep=False)))
 
 
 def load(path):
@@ -110,8 +105,7 @@ def load(path):
     if document.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{path} has format version {document.get('format_version')!r}, this skgen "
-            f"reads {FORMAT_VERSION}: install the version that wrote it, "
-            f"{document.get('versions')}."
+            f"reads {FORMAT_VERSION}: install versions {document.get('versions')}."
         )
     try:
         return _estimator(document, arrays)
@@ -128,9 +122,13 @@ def _estimator(document, arrays):
     n_features, dtype = document["n_features_in"], np.dtype(document["dtype"])
     if not _is_count(n_features, 1, np.inf) or dtype.kind not in "biuf":
         raise ValueError("'n_features_in' or 'dtype' is not one of a model")
-    if not _is_count(document["seed"]):
+    seed, names = document["seed"], document["feature_names_in"]
+    if not _is_count(seed):
         raise ValueError("'seed' is not the seed of a model")
-    names = _feature_names(document["feature_names_in"], n_features)
+    if names is not None:
+        if len(names) != n_features or not all(type(name) is str for name in names):
+            raise ValueError("'feature_names_in' does not name each feature")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     state, summary = as_fitted._template(arrays, n_features)
     unfinished = _run_from_plain(document["unfinished"])
     if unfinished is not None and unfinished.best_bound > -np.inf:
@@ -140,12 +138,10 @@ def _estimator(document, arrays):
     history = _history(arrays, cls)
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
-    attributes = estimator._all_attributes(
-        state, summary, history, dtype, document["seed"], fixed, unfinished
-    )
-    estimator.set_output(transform=document["output"])
-    vars(estimator).update(names | {"n_features_in_": n_features} | attributes)
-    return estimator
+    parts = state, summary, history, dtype, seed, fixed, unfinished
+    vars(estimator).update(estimator._all_attributes(*parts))
+    estimator.n_features_in_ = n_features
+    return estimator.set_output(transform=document["output"])
 
 
 def _class_of(name):
@@ -167,41 +163,33 @@ def _parameters(document, cls):
     )
 
 
-def _feature_names(names, n_features):
-    if names is None:
-        return {}
-    if len(names) != n_features or not all(isinstance(name, str) for name in names):
-        raise ValueError("'feature_names_in' does not name each feature")
-    return {"feature_names_in_": np.array(names, dtype=object)}
-
-
 def _history(arrays, cls):
     names = ["epoch", "seconds", *cls._scores._fields]
     columns = [arrays.pop(f"history.{name}") for name in names]
+    history = np.rec.fromarrays(columns, names=names)  # refuses different shapes
     kinds = "".join(column.dtype.kind for column in columns)
-    fit = len({column.shape for column in columns}) == 1 and columns[0].ndim == 1
-    if not fit or not columns[0].size or kinds != "i" + "f" * (len(names) - 1):
-        raise ValueError("the learning curve has columns that do not fit together")
-    return np.rec.fromarrays(columns, names=names)
+    if history.ndim != 1 or not history.size or kinds != "i" + "f" * (len(names) - 1):
+        raise ValueError("the learning curve has columns of another shape or type")
+    return history
 
 
 def _run_to_plain(run):
     """What is no array of a fit that was cut short."""
-    plain = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    plain = {name: _scalar(value) for name, value in vars(run).items()}
     for name in ("state", "best_state", "history"):
         del plain[name]
     if run.best_state is None:
         plain["best_bound"] = None  # JSON has no infinity
-    return {name: _scalar(value) for name, value in plain.items()}
+    return plain
 
 
 def _run_from_plain(plain):
     if plain is None:
         return None
-    if plain["best_bound"] is None:
-        plain["best_bound"] = -np.inf
     run = Run(state=None, **plain)
     run.n_rows = tuple(run.n_rows)
+    if run.best_bound is None:
+        run.best_bound = -np.inf
     numbers = run.position, run.seconds, run.tol, run.best_bound
     counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup, *run.n_rows
     if (
@@ -218,13 +206,13 @@ def _run_from_plain(plain):
     return run
 
 
-def _is_count(value, smallest=0, limit=_LARGEST_COUNT):
+def _is_count(value, smallest=0, limit=2**31):
     return type(value) is int and smallest <= value < limit
 
 
 def _versions():
     versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in ("skgen", "numpy", "scikit-learn", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
@@ -251,12 +239,10 @@ def _to_plain(name, value):
     if name == "hidden_layer_sizes":
         items = [_to_plain("a size", item) for item in value]
         return {"tuple": items} if isinstance(value, tuple) else items
-    remedy = ""
+    remedy = "joblib.dump"
     if name in ("encoder", "decoder"):
-        remedy = f", or save {name}_.state_dict() with torch.save"
-    raise ValueError(
-        f"{name}={value!r} cannot be saved without pickle: use joblib.dump{remedy}."
-    )
+        remedy += f", or save {name}_.state_dict() with torch.save"
+    raise ValueError(f"{name}={value!r} cannot be saved without pickle: use {remedy}.")
 
 
 def _from_plain(name, value):
@@ -289,8 +275,7 @@ def _scalar(value):
 
 def _digest(document, arrays):
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = arrays[name]
+    for name, array in sorted(arrays.items()):
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
@@ -317,13 +302,10 @@ def _read(path):
         raise ValueError(f"{path} is no .safetensors file, or one with a huge header.")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            document = json.loads(metadata.get("skgen", "null"))
+            document = json.loads((file.metadata() or {}).get("skgen", "null"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except Exception as error:  # whatever a foreign file may cause
-        raise ValueError(
-            f"{path} is no whole .safetensors file of skgen: {error}"
-        ) from error
+        raise ValueError(f"{path} is no whole file of skgen: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path} was not written by skgen.")
     if document.pop("sha256", None) != _digest(document, arrays):

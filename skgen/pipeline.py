@@ -58,14 +58,22 @@ def sample_from(estimator, n_samples=1, random_state=None):
     steps = list(_steps(estimator))
     if not steps:
         raise TypeError("The pipeline has no step to sample: add a generative model.")
-    *transformers, (name, model) = steps
-    _check_samples(name, model)
-    for name, transformer in transformers:
+    *transformers, (label, model) = steps
+    if not hasattr(model, "sample"):
+        raise TypeError(
+            f"{label} has no sample method: the last step must be a generative model, "
+            f"such as BinaryRBM or VariationalAutoencoder."
+        )
+    if "random_state" not in inspect.signature(model.sample).parameters:
+        raise TypeError(
+            f"{label} has a sample method without random_state: call it yourself, then "
+            f"pipeline[:-1].inverse_transform on the rows it returns."
+        )
+    for label, transformer in transformers:
         if not hasattr(transformer, "inverse_transform"):
             raise TypeError(
-                f"{_called(name, transformer)} has no inverse_transform, so samples "
-                f"cannot go back through it: take a transformer that has one, or call "
-                f"sample of the last step for rows in the space of that step's input."
+                f"{label} has no inverse_transform: take a transformer that has one, "
+                f"or call sample of the last step for rows in the space of its input."
             )
     for _, step in steps:
         check_is_fitted(step)
@@ -77,7 +85,7 @@ def sample_from(estimator, n_samples=1, random_state=None):
 
 
 def _steps(estimator, name=""):
-    """Yield (name, estimator) of every step, with nested pipelines flattened."""
+    """Yield (label, estimator) of every step, with nested pipelines flattened."""
     if isinstance(estimator, (GridSearchCV, RandomizedSearchCV)):
         message = "%(name)s has no best_estimator_ yet: call fit, with refit=True."
         check_is_fitted(estimator, "best_estimator_", msg=message)
@@ -86,23 +94,5 @@ def _steps(estimator, name=""):
         for inner, step in estimator.steps:
             yield from _steps(step, f"{name}__{inner}" if name else inner)
     elif estimator is not None and estimator != "passthrough":
-        yield name, estimator
-
-
-def _check_samples(name, model):
-    sample = getattr(model, "sample", None)
-    if sample is None:
-        raise TypeError(
-            f"{_called(name, model)} has no sample method: the last step must be a "
-            f"generative model, such as BinaryRBM or VariationalAutoencoder."
-        )
-    if "random_state" not in inspect.signature(sample).parameters:
-        raise TypeError(
-            f"{_called(name, model)} has a sample method without random_state: call it "
-            f"yourself, then pipeline[:-1].inverse_transform on the rows it returns."
-        )
-
-
-def _called(name, estimator):
-    kind = type(estimator).__name__
-    return f"Step {name!r} ({kind})" if name else kind
+        kind = type(estimator).__name__
+        yield f"Step {name!r} ({kind})" if name else kind, estimator

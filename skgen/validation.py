@@ -3,7 +3,6 @@
 No other module imports private names of scikit-learn.
 """
 
-import math
 import warnings
 from numbers import Integral, Real
 
@@ -13,10 +12,10 @@ from sklearn import get_config
 from sklearn.base import _fit_context as _fit_context
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_random_state, check_scalar, gen_batches
-from sklearn.utils._param_validation import Interval as Interval
-from sklearn.utils._param_validation import StrOptions as StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
 
+_FINITE = Interval(Real, None, None, closed="neither")
 # parameters that mean the same in BinaryRBM and VariationalAutoencoder
 SHARED_CONSTRAINTS = {
     "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -24,11 +23,7 @@ SHARED_CONSTRAINTS = {
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "averaging": [Interval(Real, 0, 1, closed="left")],
-    "binarize": [
-        Interval(Real, None, None, closed="neither"),
-        StrOptions({"sample"}),
-        None,
-    ],
+    "binarize": [_FINITE, StrOptions({"sample"}), None],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -38,6 +33,8 @@ SHARED_CONSTRAINTS = {
     "verbose": ["verbose"],
     "random_state": ["random_state"],
 }
+
+_SCALE = "scale X for binarize='sample', as sklearn.preprocessing.MinMaxScaler does"
 
 # Several arrays as wide as a block live at once, so a block of float64 takes 1/32 of
 # the working memory: 2**22 values at scikit-learn's default of 1024 MiB.
@@ -101,9 +98,9 @@ def check_input(estimator, X, *, reset=False, missing=False):
 
 def holds_missing(X):
     """Whether X, whose other values are finite, is dense and has NaN."""
-    if sparse.issparse(X) or X.dtype.kind != "f":
-        return False
-    return bool(np.isnan(X.sum(dtype=np.float64)))  # needs no mask of the size of X
+    may_hold = X.dtype.kind == "f" and not sparse.issparse(X)
+    # the sum needs no mask of the size of X
+    return may_hold and bool(np.isnan(X.sum(dtype=np.float64)))
 
 
 def with_missing(estimator, X):
@@ -134,13 +131,7 @@ def check_latent(estimator, H, n_components):
 def check_hidden(estimator, H, n_components):
     """Hidden states or probabilities: latent values within [0, 1]."""
     H = check_latent(estimator, H, n_components)
-    _refuse(
-        H,
-        _outside_unit_interval,
-        "H must lie in [0, 1], got {value} at row {row}, column {column}: pass hidden "
-        "states or what transform returns.",
-    )
-    return H
+    return probabilities(H, "H", "pass hidden states or what transform returns")
 
 
 def check_fills_in(binarize):
@@ -155,15 +146,10 @@ def check_fills_in(binarize):
         )
 
 
-def probabilities(X):
+def probabilities(X, name="X", remedy=_SCALE):
     """X itself, or ValueError for its first value outside [0, 1]."""
-    _refuse(
-        X,
-        _outside_unit_interval,
-        "binarize='sample' takes X as probabilities in [0, 1], got {value} at row "
-        "{row}, column {column}: scale X, for example with "
-        "sklearn.preprocessing.MinMaxScaler.",
-    )
+    claim = f"{name} must lie in [0, 1], got"
+    _refuse(X, lambda values: (values < 0) | (values > 1), claim, remedy)
     return X
 
 
@@ -188,14 +174,13 @@ def binarized(X, binarize, *, warn=False):
 
 def binary(X, remedy, name="X"):
     """X as uint8, or ValueError for its first value that is not 0, 1 or NaN."""
-    _refuse(
-        X,
-        # NaN, which is not equal to itself, is for others to refuse
-        lambda values: (values != 0) & (values != 1) & (values == values),
-        f"{name} must hold only 0 and 1, got {{value}} at row {{row}}, column "
-        f"{{column}}: {remedy}.",
-    )
+    _refuse(X, _is_not_binary, f"{name} must hold only 0 and 1, got", remedy)
     return _as_uint8(X, lambda values: values != 0)
+
+
+def _is_not_binary(values):
+    # NaN, which is not equal to itself, is for others to refuse
+    return (values != 0) & (values != 1) & (values == values)
 
 
 def drawn(X, rng):
@@ -217,10 +202,6 @@ def _as_uint8(X, is_one):
     return ones
 
 
-def _outside_unit_interval(values):
-    return (values < 0) | (values > 1)
-
-
 def _warn_outside_unit_interval(X, threshold):
     if sparse.issparse(X):
         low, high = X.min(), X.max()
@@ -239,36 +220,33 @@ def _warn_outside_unit_interval(X, threshold):
 
 def _check_finite(X, name, estimator, missing=False):
     values = X.data if sparse.issparse(X) else X
-    if values.dtype.kind != "f":
-        return
     # a finite sum proves finite values without a mask of the size of X
     with np.errstate(all="ignore"):
-        total = values.sum(dtype=np.float64)
-    if not np.isfinite(total):
-        _refuse(
-            X,
-            np.isinf if missing and X is values else lambda v: ~np.isfinite(v),
-            f"{name} contains {{value}} at row {{row}}, column {{column}}: "
+        finite = values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64))
+    if not finite:
+        is_bad = np.isinf if missing and X is values else lambda v: ~np.isfinite(v)
+        remedy = (
             f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
-            f"them in first, for example with sklearn.impute.SimpleImputer.",
+            f"them in first, for example with sklearn.impute.SimpleImputer"
         )
+        _refuse(X, is_bad, f"{name} contains", remedy)
 
 
-def _refuse(X, is_bad, message):
+def _refuse(X, is_bad, claim, remedy):
     """Raise ValueError with the first offending value, its row and its column."""
-    values = X.data if sparse.issparse(X) else X
-    width = math.prod(values.shape[1:])
-    for rows in row_blocks(len(values), width):
+    values = X.data[:, np.newaxis] if sparse.issparse(X) else X
+    for rows in row_blocks(*values.shape):
         bad = is_bad(values[rows])
         if bad.any():
-            first = rows.start * width + np.argmax(bad)
-            row, column = divmod(first, width)
-            if sparse.issparse(X):
-                row = np.searchsorted(X.indptr, first, side="right") - 1
-                column = X.indices[first]
-            value = values.flat[first]
+            row, column = np.unravel_index(bad.argmax(), bad.shape)
+            row += rows.start
+            value = values[row, column]
             value = "NaN" if np.isnan(value) else value.item()
-            raise ValueError(message.format(value=value, row=row, column=column))
+            if sparse.issparse(X):
+                column = X.indices[row]
+                row = np.searchsorted(X.indptr, row, side="right") - 1
+            place = f"row {row}, column {column}"
+            raise ValueError(f"{claim} {value} at {place}: {remedy}.")
 
 
 def _refuse_text(X, error):
@@ -277,10 +255,9 @@ def _refuse_text(X, error):
     if values.ndim != 2 or values.dtype.kind not in "OUST":
         return
     for (row, column), value in np.ndenumerate(values):
-        if not isinstance(value, (str, bytes)):
-            continue
         try:
-            float(value)
+            if isinstance(value, str | bytes):
+                float(value)
         except ValueError:
             raise ValueError(
                 f"could not convert X to numbers, got the string {str(value)!r} at row "

@@ -491,7 +491,7 @@ def test_models_without_a_grid(rbm, vae, exact_rbm):
     with pytest.raises(ValueError, match="BinaryRBM has no Gaussian latents"):
         LatentSpaceDisplay.from_estimator(rbm, image_shape=SHAPE)
     mixture = small_vae(2, X, prior="mixture")
-    with pytest.raises(ValueError, match="prior='mixture': pass X"):
+    with pytest.raises(ValueError, match="prior='mixture' and n_components=2: pass X"):
         LatentSpaceDisplay.from_estimator(mixture, image_shape=SHAPE)
     with pytest.raises(ValueError, match="leave out one"):
         LatentSpaceDisplay.from_estimator(vae, X, image_shape=SHAPE)

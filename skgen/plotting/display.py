@@ -1,9 +1,7 @@
 """The base class of all displays."""
 
-import abc
 
-
-class Display(abc.ABC):
+class Display:
     """Stored data that ``plot`` checks and draws; a subclass says how."""
 
     def plot(self, ax=None, **kwargs):
@@ -42,8 +40,7 @@ class Display(abc.ABC):
             import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
-                f"{type(self).__name__}.plot needs matplotlib: install it with "
-                f'pip install "skgen[plot]".'
+                f'{type(self).__name__} needs matplotlib: pip install "skgen[plot]".'
             ) from error
         self._check()
         if ax is None:
@@ -52,10 +49,8 @@ class Display(abc.ABC):
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
-    @abc.abstractmethod
     def _check(self):
         """Raise ValueError if the data cannot be drawn, before a figure is made."""
 
-    @abc.abstractmethod
     def _draw(self, ax, **kwargs):
-        """Draw on the axes and store the artists."""
+        """Draw on the axes and store the artists; every subclass has its own."""

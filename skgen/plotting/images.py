@@ -136,7 +136,9 @@ class ReconstructionDisplay(Display):
         """
         reconstructions = np.asarray(estimator.reconstruct(X))
         X = X.toarray() if sparse.issparse(X) else np.asarray(X)
-        if _binarizes(estimator) and (X.min() < 0 or X.max() > 1):
+        likelihood = getattr(estimator, "likelihood", "bernoulli")  # an RBM has none
+        binary = likelihood == "bernoulli" or type(likelihood).__name__ == "Bernoulli"
+        if binary and (X.min() < 0 or X.max() > 1):
             X = binarized(X, estimator.binarize)
         display = cls(X=X, reconstructions=reconstructions, image_shape=image_shape)
         return display.plot(**kwargs)
@@ -226,9 +228,8 @@ class ComponentsDisplay(Display):
         """
         if not hasattr(estimator, "free_energy"):
             raise TypeError(
-                f"ComponentsDisplay draws the weights of a BinaryRBM, got "
-                f"{type(estimator).__name__}: use LatentSpaceDisplay or "
-                f"ReconstructionDisplay."
+                f"{type(estimator).__name__} has no weights to draw, only BinaryRBM "
+                f"has: use LatentSpaceDisplay or ReconstructionDisplay."
             )
         check_is_fitted(estimator)
         weights = estimator.components_
@@ -236,8 +237,7 @@ class ComponentsDisplay(Display):
             n_components = min(len(weights), _MAX_COMPONENTS)
         if n_components not in range(1, len(weights) + 1):
             raise ValueError(
-                f"n_components={n_components} units cannot be shown, the model has "
-                f"{len(weights)}: pass a number from 1 to {len(weights)}, or None."
+                f"n_components={n_components} must be None or from 1 to {len(weights)}."
             )
         norms = np.linalg.norm(weights, axis=1)
         units = np.argsort(-norms, kind="stable")[:n_components]
@@ -270,8 +270,7 @@ def check_images(rows, name, image_shape):
     if not pair or np.prod(shape) != n_features:
         raise ValueError(
             f"image_shape={image_shape!r} does not fit rows of {n_features} features: "
-            f"pass (height, width), two whole numbers with height * width = "
-            f"{n_features}."
+            f"pass (height, width), whole numbers of product {n_features}."
         )
 
 
@@ -288,7 +287,7 @@ def draw_grey_images(ax, images, image_shape, n_columns, **kwargs):
     ax.set_facecolor("lightsteelblue")  # not a grey: edges of images stay visible
     im = _draw_images(ax, images, image_shape, n_columns, **style)
     if not in_unit_interval:
-        ends = ("neither", "min", "max", "both")
+        ends = "neither", "min", "max", "both"
         extend = ends[(lowest < low) + 2 * (highest > high)]
         _add_colorbar(im, extend, "Value of a feature")
     return im
@@ -310,12 +309,11 @@ def _draw_images(ax, images, image_shape, n_columns, **style):
     gap = max(1, round(max(height, width) / 16))
     line_height, column_width = height + gap, width + gap
     n_lines = -(-len(images) // n_columns)
-    shape = n_lines * line_height + gap, n_columns * column_width + gap
-    array = np.full(shape, np.nan)
-    for number, image in enumerate(images.reshape(-1, height, width)):
-        line, column = divmod(number, n_columns)
-        top, left = line * line_height + gap, column * column_width + gap
-        array[top : top + height, left : left + width] = image
+    tiles = np.full((n_lines * n_columns, line_height, column_width), np.nan)
+    tiles[: len(images), gap:, gap:] = images.reshape(-1, height, width)
+    lines = tiles.reshape(n_lines, n_columns, line_height, column_width).swapaxes(1, 2)
+    array = lines.reshape(n_lines * line_height, n_columns * column_width)
+    array = np.pad(array, (0, gap), constant_values=np.nan)
     # from the centre of the first or the last image to the edge of the axes
     x, y = 0.5 + gap / column_width / 2, 0.5 + gap / line_height / 2
     ax.set(xticks=[], yticks=[])
@@ -338,9 +336,3 @@ def _n_columns(n_images, height, width):
     most = min(max(fewest, int(1.5 * ideal)), n_images)
     columns = range(fewest, most + 1)
     return min(columns, key=lambda n: (-n_images % n, max(n / ideal, ideal / n)))
-
-
-def _binarizes(estimator):
-    """Whether the data of the model are binary; an RBM has no `likelihood`."""
-    likelihood = getattr(estimator, "likelihood", "bernoulli")
-    return likelihood == "bernoulli" or type(likelihood).__name__ == "Bernoulli"

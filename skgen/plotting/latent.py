@@ -12,18 +12,9 @@ from skgen.plotting.display import Display
 from skgen.plotting.images import check_images, draw_grey_images
 
 # distinct for colour-blind readers too; Petroff, arXiv:2107.02270
-_COLORS = (
-    "#3f90da",
-    "#ffa90e",
-    "#bd1f01",
-    "#94a4a2",
-    "#832db6",
-    "#a96b59",
-    "#e76300",
-    "#b9ac70",
-    "#717581",
-    "#92dadd",
-)
+_COLORS = (  # noqa: SIM905
+    "#3f90da #ffa90e #bd1f01 #94a4a2 #832db6 #a96b59 #e76300 #b9ac70 #717581 #92dadd"
+).split()
 _MARKERS = "o^sDvP*X<>"
 _MAX_CLASSES = 20
 _IMAGES_PER_AXIS = 13  # every third image has a tick: both ends and 0 are among them
@@ -115,15 +106,12 @@ class LatentSpaceDisplay(Display):
                 "image_shape and no y for images decoded on a grid."
             )
         if X is None:
-            display = cls._of_grid(estimator, components, image_shape)
-        elif image_shape is None:
-            display = cls._of_rows(estimator, X, y, components)
-        else:
+            return cls._of_grid(estimator, components, image_shape).plot(**kwargs)
+        if image_shape is not None:
             raise ValueError(
-                f"image_shape={image_shape!r} is for images decoded on a grid, not for "
-                f"a scatter of X: leave out one of the two."
+                f"image_shape={image_shape!r} is for a grid, not for X: leave out one."
             )
-        return display.plot(**kwargs)
+        return cls._of_rows(estimator, X, y, components).plot(**kwargs)
 
     @classmethod
     def _of_rows(cls, estimator, X, y, components):
@@ -141,7 +129,15 @@ class LatentSpaceDisplay(Display):
 
     @classmethod
     def _of_grid(cls, estimator, components, image_shape):
-        _check_decodable(estimator)
+        if hasattr(estimator, "free_energy"):
+            raise ValueError("A BinaryRBM has no Gaussian latents to decode: pass X.")
+        prior, n_components = estimator.prior, estimator.active_units_.size
+        if prior != "normal" or n_components != 2:
+            raise ValueError(
+                f"A grid lies at quantiles of N(0, I) in two dimensions, the model has "
+                f"prior={prior!r} and n_components={n_components}: pass X to see its "
+                f"latents, or fit a model with prior='normal' and n_components=2."
+            )
         components = (0, 1) if components is None else components
         components = _checked_components(components, 2)
         # the middles of cells of equal probability
@@ -150,13 +146,8 @@ class LatentSpaceDisplay(Display):
         latents = np.column_stack([across.ravel(), up.ravel()])
         images = estimator.inverse_transform(latents[:, np.argsort(components)])
         xlabel, ylabel = (f"Latent {n} (quantiles of N(0, 1))" for n in components)
-        return cls(
-            latents=latents,
-            xlabel=xlabel,
-            ylabel=ylabel,
-            images=np.asarray(images),
-            image_shape=image_shape,
-        )
+        plane = {"latents": latents, "xlabel": xlabel, "ylabel": ylabel}
+        return cls(**plane, images=np.asarray(images), image_shape=image_shape)
 
     def _check(self):
         if self.images is not None:
@@ -195,15 +186,10 @@ class LatentSpaceDisplay(Display):
             return
         for number, label in enumerate(classes):
             text = f"{label:g}" if y.dtype.kind == "f" else str(label)
-            style = {
-                "color": _COLORS[number % len(_COLORS)],
-                "marker": _marker(text, number),
-                "s": 36,
-                "linewidth": 0,
-                "label": text,
-                **kwargs,
-            }
-            self.scatters_.append(ax.scatter(*latents[y == label].T, **style))
+            color = _COLORS[number % len(_COLORS)]
+            look = {"color": color, "marker": _marker(text, number), "label": text}
+            look |= {"s": 36, "linewidth": 0} | kwargs
+            self.scatters_.append(ax.scatter(*latents[y == label].T, **look))
         # beside the axes, because points may lie anywhere in them
         ax.legend(title=self.y_name, loc="upper left", bbox_to_anchor=(1, 1))
 
@@ -228,8 +214,7 @@ def _classes(y, n_rows):
         classes = np.unique(y)
     except TypeError as error:
         raise ValueError(
-            f"y holds values that cannot be compared ({error}): make all of them text "
-            f"or all of them numbers."
+            f"Values of y cannot be compared ({error}): make all of them text."
         ) from error
     many = len(classes) > _MAX_CLASSES
     if y.dtype.kind in "fiu":
@@ -245,8 +230,7 @@ def _classes(y, n_rows):
 def _checked_components(components, n_components):
     if n_components < 2:
         raise ValueError(
-            f"The model has n_components={n_components}, a plane needs two: fit "
-            f"a model with more."
+            f"n_components={n_components}, a plane needs two: fit a model with more."
         )
     numbers = np.atleast_1d(components).tolist()
     if len(numbers) != 2 or len(set(numbers) & set(range(n_components))) != 2:
@@ -255,20 +239,3 @@ def _checked_components(components, n_components):
             f"{n_components - 1}."
         )
     return [int(number) for number in numbers]
-
-
-def _check_decodable(estimator):
-    if hasattr(estimator, "free_energy"):
-        name = type(estimator).__name__
-        raise ValueError(f"{name} has no Gaussian latents to decode: pass X.")
-    n_components = estimator.active_units_.size
-    if n_components != 2:
-        raise ValueError(
-            f"A grid is decoded from two latents, the model has n_components="
-            f"{n_components}: pass X to see two of them, or fit a model with 2."
-        )
-    if estimator.prior != "normal":
-        raise ValueError(
-            f"The grid lies at quantiles of N(0, I), the model has prior="
-            f"{estimator.prior!r}: pass X to see where its latents are."
-        )

@@ -95,9 +95,8 @@ class TrainingCurveDisplay(Display):
         from matplotlib.ticker import MaxNLocator
 
         earlier_limits = ax.get_ylim() if ax.has_data() else ()
-        margin = np.zeros(len(self.epoch))
-        if self.log_partition_std is not None:
-            margin = 2 * np.asarray(self.log_partition_std)
+        std = 0.0 if self.log_partition_std is None else self.log_partition_std
+        margin = 2 * np.broadcast_to(std, len(self.epoch))
         self.lines_, self.bands_ = [], []
         for name in ("train", "validation"):
             scores = np.asarray(getattr(self, name), dtype=np.float64)
@@ -128,22 +127,16 @@ class TrainingCurveDisplay(Display):
         low = min([low - pad, *earlier_limits])
         high = max([high + pad, *earlier_limits])
         ax.set_ylim(low, high)
-        self._mark(ax, scores < low, 0, "v", f"below: down to {np.nanmin(scores):.4g}")
-        self._mark(ax, scores > high, 1, "^", f"above: up to {np.nanmax(scores):.4g}")
+        self._mark(ax, scores < low, 0, "vk", f"below: down to {np.nanmin(scores):.4g}")
+        self._mark(ax, scores > high, 1, "^k", f"above: up to {np.nanmax(scores):.4g}")
 
     def _mark(self, ax, beyond, edge, marker, label):
         """Draw triangles at one edge of the axes, at the epochs of scores beyond it."""
         epochs = np.asarray(self.epoch)[beyond.any(axis=0)]
         if len(epochs) > 0:
-            ax.plot(
-                epochs,
-                np.full(len(epochs), edge),
-                marker,
-                color="black",
-                clip_on=False,
-                transform=ax.get_xaxis_transform(),
-                label=label.replace("-", "\N{MINUS SIGN}"),
-            )
+            edges, transform = np.full(len(epochs), edge), ax.get_xaxis_transform()
+            (line,) = ax.plot(epochs, edges, marker, transform=transform, clip_on=False)
+            line.set_label(label.replace("-", "\N{MINUS SIGN}"))
 
 
 def _readable_range(scores):

@@ -638,16 +638,13 @@ class BinaryRBM(GenerativeEstimator):
         n_chains = validation.check_count(n_chains, "n_chains", 1)
         n_temperatures = validation.check_count(n_temperatures, "n_temperatures", 1)
         rng = self._generator(random_state)
-        parameters, base_bias = self._parameters(np.float32), self._state.base_bias
+        model = self._parameters(np.float32), self._state.base_bias
         if method == "ais":
-            return partition.annealed_log_partition(
-                parameters, base_bias, n_chains, n_temperatures, rng
-            )[0]
+            sizes = n_chains, n_temperatures
+            return partition.annealed_log_partition(*model, *sizes, rng)[0]
         if method == "reverse_ais":
-            X = self._draws_apart_from_ais(parameters, n_chains, rng)
-            return reverse_annealed_log_partition(
-                parameters, base_bias, X, n_temperatures, rng
-            )
+            X = self._draws_apart_from_ais(model[0], n_chains, rng)
+            return reverse_annealed_log_partition(*model, X, n_temperatures, rng)
         raise ValueError(
             f"method must be 'ais', 'reverse_ais' or 'exact', got {method!r}."
         )
@@ -669,9 +666,7 @@ class BinaryRBM(GenerativeEstimator):
     def _hidden_states(self, H):
         check_is_fitted(self)
         H = validation.check_hidden(self, H, self._n_features_out)
-        validation.binary(
-            H, "a probability has no log-probability, draw a state from it", "H"
-        )
+        validation.binary(H, "a probability has no log-probability, draw states", "H")
         return H
 
     def _by_rows(self, function, X, *, H=None, as_probabilities=False):

@@ -129,7 +129,10 @@ class Trainer:
         n_averaged, n_rolled = 0, state.n_updates
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
             for n_done, batch in enumerate(batches, start=1):
-                self._load(batch, memory.X[: batch.size], rng)
+                rows = memory.X[: batch.size]
+                rows[:] = dense_rows(self.X, batch)
+                if self.resample:  # they are probabilities
+                    bernoulli(rows, rng, out=rows)
                 rate = learning_rates[n_done - 1]
                 state = update(state, memory, batch.size, settings, rate)
                 last = n_done == self.n_updates
@@ -148,12 +151,6 @@ class Trainer:
     def _batches(self, rng):
         rows, size = rng.permutation(self.X.shape[0]), self.settings.batch_size
         return np.split(rows, range(size, rows.size, size))
-
-    def _load(self, batch, out, rng):
-        """The rows of a batch, drawn if they are probabilities, into `out`."""
-        out[:] = dense_rows(self.X, batch)
-        if self.resample:
-            bernoulli(out, rng, out=out)
 
 
 class Memory(NamedTuple):

@@ -701,10 +701,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         return training.seeded_modules(device, rng)
 
     def _draws_rows(self):
-        bernoulli = isinstance(
-            likelihoods.as_likelihood(self.likelihood, self.noise_variance), Bernoulli
-        )
-        return bernoulli and self.binarize == "sample"
+        likelihood = likelihoods.as_likelihood(self.likelihood, self.noise_variance)
+        return isinstance(likelihood, Bernoulli) and self.binarize == "sample"
 
     def _resolve_device(self):
         name = self.device
