@@ -329,7 +329,7 @@ class GenerativeEstimator(
             is_fit=is_fit,
             n_rows=n_rows,
             patience=self.n_iter_no_change if self.early_stopping and patient else None,
-            tol=self.tol,
+            tol=float(self.tol),
         )
 
     def _start_from_model(self, run, rows):

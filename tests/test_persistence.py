@@ -315,6 +315,17 @@ class CutShort:
         pass
 
 
+def test_a_checkpoint_of_whole_numbers(path):
+    """Parameters of other numeric types do not make a file that cannot be read."""
+    rbm = BinaryRBM(2, max_iter=np.int64(3), tol=0, n_iter_no_change=np.int32(2))
+    rbm.set_params(early_stopping=True, random_state=0, warm_start=True)
+    whole = BinaryRBM(**rbm.get_params()).fit(BINARY)
+    with pytest.raises(KeyboardInterrupt):
+        rbm.set_callbacks(Checkpoint(path), CutShort()).fit(BINARY)
+    resumed = skgen.load(path).fit(BINARY)
+    assert_array_equal(resumed.score_samples(BINARY), whole.score_samples(BINARY))
+
+
 @pytest.fixture(scope="module", params=["rolling rbm", "mixed vae"])
 def saved(request, tmp_path_factory):
     """Files of an epoch's checkpoint, which have the most in them."""
