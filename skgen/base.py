@@ -85,6 +85,13 @@ class GenerativeEstimator(
         with features_restored_on_failure(self):
             rows, run = self._begin(X, X_val, is_fit=True)
             trainer = self._trainer(rows.X, run)
+            if (
+                run.patience is not None
+                and run.history is not None
+                and not run.n_epochs
+            ):
+                # the model there is may stay the best
+                run.keep_if_best(self._evaluate(run.state, *rows.scored)[1][0])
             fit_task = self._init_callback_context(max_subtasks=run.n_left)
             fit_task.call_on_fit_task_begin(**hooks)
             while run.n_left:
@@ -314,7 +321,7 @@ class GenerativeEstimator(
             run.history = self.history_
         elif resumes:
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
-            self._start_from_model(run, rows)
+            self._continue_history(run)
         else:
             state = self._initial_state(X, rng)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
@@ -332,13 +339,10 @@ class GenerativeEstimator(
             tol=float(self.tol),
         )
 
-    def _start_from_model(self, run, rows):
-        """Continue the learning curve; the model there is may stay the best."""
+    def _continue_history(self, run):
+        """Continue the learning curve of the model there is."""
         run.history = self.history_
         run.seconds = float(self.history_.seconds[-1])
-        if run.patience is not None:
-            _, (low, _) = self._evaluate(run.state, *rows.scored)
-            run.keep_if_best(low)
 
     def _state_to_resume(self):
         """A copy of the model's state, so that a failure does not harm the model."""

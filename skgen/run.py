@@ -62,6 +62,12 @@ class Run:
         """The best state, or the last one where none was chosen."""
         return self.state if self.best_state is None else self.best_state
 
+    @property
+    def continues_model(self):
+        """Whether a model that there was is about to be compared with its epochs."""
+        is_first = self.history is not None and not self.n_epochs
+        return is_first and self.patience is not None
+
     def learning_rates(self, learning_rate, n_updates):
         """The learning rate of each update of the next epoch."""
         end = self.position + self.step

@@ -1,21 +1,42 @@
 """BinaryRBM: the binary-binary restricted Boltzmann machine as an estimator."""
 
+import warnings
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skgen import validation
 from skgen.arrays import check_shape
 from skgen.base import GenerativeEstimator
 from skgen.rbm import energy, enumeration, imputation, partition, samplers
-from skgen.rbm.annealing import Draws, resample, reverse_annealed_log_partition
+from skgen.rbm.annealing import reverse_annealed_log_partition
+from skgen.rbm.mixture import Mixture, fit_mixture, relax
+from skgen.rbm.rows import distinct_bound, no_rows, observe, unpacked
 from skgen.rbm.tempering import N_TEMPERATURES, new_ladder
-from skgen.rbm.training import Settings, Trainer, initial_state
+from skgen.rbm.training import (
+    Settings,
+    Trainer,
+    followed,
+    initial_state,
+    largest_variance,
+)
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _FEWEST_PARTICLES = 3  # effective, behind a standard error that can be believed
+_ROWS_PER_SNAPSHOT = 1000  # behind the lower bound of log Z
+_NOT_VOUCHED = (
+    "log Z lies between {0.low:.1f} and {0.high:.1f} nats, so that likelihoods may be "
+    "wrong by more than a nat."
+)
+_ROWS_PER_SNAPSHOT = 1000  # behind the lower bound of log Z
+_NOT_VOUCHED = (
+    "log Z lies between {0.low:.1f} and {0.high:.1f} nats, so that likelihoods may be "
+    "wrong by more than a nat."
+)
+_LARGEST_RATE, _STABLE_RATE = 0.2, 1.6
 _UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
 _BURN_IN = 1000  # Gibbs steps from the chains of training, whose model was another
 _STARTS = 500  # draws from the model that chains of missing entries start from
@@ -28,14 +49,16 @@ class Scores(NamedTuple):
     validation_log_likelihood: float
     log_partition_std: float
     swap_rate: float
+    free_energy_gap: float
 
 
 class Summary(NamedTuple):
     """What is known of a fitted model besides its state of training."""
 
-    log_partition: float
-    log_partition_std: float
-    draws: Draws | None
+    lower_bound: float
+    log_partition: float | None
+    """None until it is asked for."""
+    log_partition_std: float | None
 
 
 class BinaryRBM(GenerativeEstimator):
@@ -175,6 +198,7 @@ class BinaryRBM(GenerativeEstimator):
     """
 
     _parameter_constraints = SHARED_CONSTRAINTS | {
+        "learning_rate": [StrOptions({"auto"}), *SHARED_CONSTRAINTS["learning_rate"]],
         "learning_rate_schedule": [StrOptions({"constant", "linear"})],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "n_chains": [Interval(Integral, 1, None, closed="left"), None],
@@ -191,7 +215,7 @@ class BinaryRBM(GenerativeEstimator):
         self,
         n_components=256,
         *,
-        learning_rate=0.2,
+        learning_rate="auto",
         learning_rate_schedule="linear",
         momentum=0.0,
         weight_decay=1e-4,
@@ -520,14 +544,21 @@ class BinaryRBM(GenerativeEstimator):
         return self._drawn(n_samples, n_steps, rng).astype(self._dtype_of_X)
 
     def _drawn(self, n_samples, n_steps, rng):
-        """Exact draws, or n_steps from the weighted particles, in float32."""
+        """Exact draws, or states of chains after n_steps, in float32."""
         parameters = self._parameters(np.float32)
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
             return samplers.exact_samples(parameters, n_samples, rng)
-        X = resample(self._summary.draws, n_samples, rng)
+        if self._keeps_chains():
+            X = samplers.sample_visible(parameters, self._state.chains, rng)
+        else:
+            X = unpacked(self._state.seen, self.n_features_in_)
+        X = X[rng.permuted(np.resize(np.arange(len(X)), n_samples))]
         for rows in validation.row_blocks(n_samples, max(self.components_.shape)):
-            X[rows] = samplers.gibbs(parameters, X[rows], n_steps, rng)
+            relax(parameters, self._state.base, X[rows], n_steps, rng)
         return X
+
+    def _keeps_chains(self):
+        return self.negative_phase in ("pcd", "tempered")
 
     def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
         """X with draws from P(missing | observed) for its missing entries.
@@ -638,25 +669,25 @@ class BinaryRBM(GenerativeEstimator):
         n_chains = validation.check_count(n_chains, "n_chains", 1)
         n_temperatures = validation.check_count(n_temperatures, "n_temperatures", 1)
         rng = self._generator(random_state)
-        model = self._parameters(np.float32), self._state.base_bias
+        model = self._parameters(np.float32), self._state.base
+        state = self._state
         if method == "ais":
             sizes = n_chains, n_temperatures
-            return partition.annealed_log_partition(*model, *sizes, rng)[0]
-        if method == "reverse_ais":
-            X = self._draws_apart_from_ais(model[0], n_chains, rng)
-            return reverse_annealed_log_partition(*model, X, n_temperatures, rng)
-        raise ValueError(
-            f"method must be 'ais', 'reverse_ais' or 'exact', got {method!r}."
+            estimate, _ = partition.annealed_log_partition(*model, *sizes, rng)
+            return partition.bounded(estimate, self.log_partition_lower_bound_)
+        starts = partition.near_equilibrium(
+            state, state.seen, self._keeps_chains(), n_chains, rng
         )
-
-    def _draws_apart_from_ais(self, parameters, n_samples, rng):
-        """Draws from the model that do not come from its annealed particles."""
-        if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
-            return samplers.exact_samples(parameters, n_samples, rng)
-        chains = self._state.chains
-        H = chains[np.arange(n_samples) % len(chains)]
-        X = samplers.sample_visible(parameters, H, rng)
-        return samplers.gibbs(parameters, X, _BURN_IN, rng)
+        if method == "reverse_ais":
+            X = np.concatenate(starts)
+            return reverse_annealed_log_partition(*model, X, n_temperatures, rng)
+        if method == "bracket":
+            bound = self.log_partition_lower_bound_
+            return partition.bracket(*model, starts, bound, n_temperatures, rng)
+        raise ValueError(
+            f"method must be 'ais', 'reverse_ais', 'bracket' or 'exact', got "
+            f"{method!r}."
+        )
 
     def _parameters(self, dtype):
         return energy.RBMParameters(
@@ -703,16 +734,14 @@ class BinaryRBM(GenerativeEstimator):
         return validation.binarized(X, self.binarize, warn=warn), X.dtype
 
     def _initial_state(self, X, rng):
-        n_samples, n_features = X.shape
+        n_samples = X.shape[0]
         count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
-        always_exact = self.partition_method in ("auto", "exact") and (
-            min(n_features, self.n_components) <= _UNITS_PER_EPOCH
-        )
+        marginals = (count + 1) / (n_samples + 2)
         return initial_state(
-            marginals=(count + 1) / (n_samples + 2),
+            marginals,
+            fit_mixture(X, marginals, rng),
             n_components=self.n_components,
             n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
-            with_rolling=not always_exact,
             rng=rng,
         )
 
@@ -726,88 +755,167 @@ class BinaryRBM(GenerativeEstimator):
             self._rows_per_update(X.shape[0]),
             *(getattr(self, name) for name in Settings._fields[1:]),
         )
+        state = run.state
+        variance = max(state.largest_variance, largest_variance(X, state.rng))
+        state = state._replace(largest_variance=variance)
+        run.state = followed(state, self._follows_log_partition(run, sizes))
         return Trainer(X, settings, self._draws_rows())
 
+    def _follows_log_partition(self, run, sizes):
+        """Whether somebody looks at log Z while training, and it is not enumerated."""
+        looked_at = run.n_rows[1] or run.patience is not None or self.verbose
+        asked = self.partition_method == "rolling" or validation.has_callbacks(self)
+        return bool(looked_at or asked) and not self._is_always_exact(sizes)
+
     def _train_epoch(self, trainer, run):
-        rates = run.learning_rates(self.learning_rate, trainer.n_updates)
+        rate = self.learning_rate
+        if rate == "auto":
+            # a variance of 8 is where the two meet
+            stable = _STABLE_RATE / max(run.state.largest_variance, 1)
+            rate = min(_LARGEST_RATE, stable) * (1 - self.momentum)
+        rates = run.learning_rates(rate, trainer.n_updates)
         return trainer.epoch(run.state, rates)
 
     def _evaluate(self, state, X, X_val):
-        estimate, _ = self._running_estimate(state)
-        train_score, validation_score = (
-            np.nan if rows is None else self._mean_score(state.average, rows, estimate)
-            for rows in (X, X_val)
-        )
+        energies = self._free_energies(state.average, X)
+        estimate = self._running_estimate(state, energies, X)
+        if estimate is None:
+            train_score, validation_score, std_error = np.nan, np.nan, np.nan
+        else:
+            std_error = estimate.std_error
+            train_score = -energies.mean() - estimate.value
+            validation_score = np.nan
+            if X_val is not None:
+                energies_val = self._free_energies(state.average, X_val)
+                validation_score = -energies_val.mean() - estimate.value
         tempered = self.negative_phase == "tempered" and state.ladder is not None
         swaps = state.ladder.swap_rates.min() if tempered else np.nan
-        scores = Scores(train_score, validation_score, estimate.std_error, swaps)
-        if estimate.effective_sample_size < _FEWEST_PARTICLES:
+        gap = np.nan
+        if self._keeps_chains():
+            chains = samplers.sample_visible(state.average, state.chains, state.rng)
+            gap = energy.free_energy(state.average, chains).mean() - energies.mean()
+        scores = Scores(train_score, validation_score, std_error, swaps, gap)
+        if estimate is None or estimate.effective_sample_size < _FEWEST_PARTICLES:
             return scores, (-np.inf, np.inf)
-        margin = 2 * estimate.std_error
+        margin = 2 * std_error
         return scores, (validation_score - margin, validation_score + margin)
 
-    def _mean_score(self, parameters, X, log_partition):
-        """Mean log-likelihood of binary rows under parameters still in training."""
-        total = 0.0
+    def _free_energies(self, parameters, X):
+        """F of binary rows under parameters still in training."""
+        energies = []
         for rows in validation.row_blocks(X.shape[0], max(parameters.weights.shape)):
             block = validation.rows_as_float(X, rows, np.float32)
-            total -= energy.free_energy(parameters, block).sum()
-        return total / X.shape[0] - log_partition.value
+            energies.append(energy.free_energy(parameters, block))
+        return np.concatenate(energies)
 
-    def _running_estimate(self, state):
-        return partition.running_estimate(
-            state, self.partition_method, self.negative_phase
+    def _running_estimate(self, state, energies, X):
+        """log Z while training; None if nobody follows it."""
+        if self._is_always_exact(state.average.weights.shape):
+            return partition.exact_log_partition(state.average)
+        if state.rolling is None:
+            return None
+        return partition.running_estimate(state, distinct_bound(energies, X))
+
+    def _is_always_exact(self, sizes):
+        """Whether log Z is enumerated after every epoch."""
+        return self.partition_method in ("auto", "exact") and (
+            min(sizes) <= _UNITS_PER_EPOCH
         )
 
     def _conclude(self, state, X, run, *, for_snapshot=False):
         if for_snapshot:
-            estimate, draws = self._running_estimate(state)
-        else:
-            estimate, draws = partition.final_estimate(
-                state,
-                self.partition_method,
-                self.negative_phase,
-                is_fit=run.is_fit,
-                n_rows_seen=X.shape[0] * len(run.history),
+            X = X[:_ROWS_PER_SNAPSHOT]
+        if self._draws_rows():
+            X = validation.drawn(X, validation.as_generator(state.n_updates))
+        seen, bound = observe(state.seen, state.average, X)
+        state = state._replace(seen=seen)
+        if for_snapshot and state.rolling is not None:
+            estimate = partition.running_estimate(state, bound)
+            return state, Summary(bound, estimate.value, estimate.std_error)
+        return state, Summary(bound, None, None)
+
+    @property
+    def log_partition_(self):
+        """log Z in nats, computed at its first use."""
+        return self._with_log_partition().log_partition
+
+    @property
+    def log_partition_std_(self):
+        """Standard error of log Z in nats, 0 if it is exact."""
+        return self._with_log_partition().log_partition_std
+
+    def _with_log_partition(self):
+        """The summary, with log Z in it."""
+        check_is_fitted(self)
+        if self._summary.log_partition is None:
+            estimate = self._closing_estimate()
+            self._summary = self._summary._replace(
+                log_partition=float(estimate.value),
+                log_partition_std=float(estimate.std_error),
             )
-        return state, Summary(estimate.value, estimate.std_error, draws)
+        return self._summary
+
+    def _closing_estimate(self):
+        """log Z of the fitted model; a warning if it cannot be relied upon."""
+        state, bound = self._state, self._summary.lower_bound
+        method, sizes = self.partition_method, self.components_.shape
+        is_small = min(sizes) <= enumeration.MAX_UNITS
+        if method == "exact" or (method == "auto" and is_small):
+            return partition.exact_log_partition(state.average)
+        # the same numbers whenever log Z is asked for
+        rng = np.random.default_rng([self._seed, state.n_updates])
+        if method == "rolling" and state.rolling is not None:
+            estimate = partition.running_estimate(state, bound)
+        elif method == "ais":
+            model = state.average, state.base
+            estimate, _ = partition.annealed_log_partition(*model, 500, 1000, rng)
+            estimate = partition.bounded(estimate, bound)
+        else:
+            keeps_chains = self._keeps_chains()
+            estimate = partition.closing_estimate(
+                state, state.seen, bound, keeps_chains, rng
+            )
+            if not estimate.reliable:
+                warnings.warn(
+                    _NOT_VOUCHED.format(estimate), ConvergenceWarning, stacklevel=4
+                )
+        return estimate
 
     def _attributes(self, state, summary, dtype):
-        if not np.isfinite(summary.log_partition) or summary.log_partition_std < 0:
-            raise ValueError(f"{summary.log_partition} is no estimate of log Z")
         parameters = state.average.astype(validation.float_dtype(dtype))
         return {
             "components_": parameters.weights.T,
             "intercept_visible_": parameters.visible_bias,
             "intercept_hidden_": parameters.hidden_bias,
-            "log_partition_": summary.log_partition,
-            "log_partition_std_": summary.log_partition_std,
+            "log_partition_lower_bound_": summary.lower_bound,
         }
 
     def _template(self, arrays, n_features):
         sizes = n_features, self.n_components
         check_shape(arrays, "state.parameters.weights", sizes)
         n_chains, _ = check_shape(arrays, "state.chains", (None, self.n_components))
+        n_parts, _ = check_shape(arrays, "state.base.log_odds", (None, n_features))
+        (n_seen,) = check_shape(arrays, "state.seen.hashes", (None,))
+        base = Mixture(
+            np.zeros((n_parts, n_features), np.float32), np.zeros(n_parts, np.float32)
+        )
         state = initial_state(
             np.full(n_features, 0.5),
+            base,
             self.n_components,
             n_chains,
-            with_rolling="state.rolling.n_moves" in arrays,
             rng=validation.as_generator(0),
         )
+        state = state._replace(seen=no_rows(n_features, n_seen))
         if "state.ladder.X" in arrays:
             shape = N_TEMPERATURES, n_chains, n_features
             check_shape(arrays, "state.ladder.X", shape)
             state = state._replace(ladder=new_ladder(np.zeros(shape[1:], np.float32)))
-        if state.rolling is not None:
+        if "state.rolling.n_moves" in arrays:
+            state = followed(state, True)
             _check_some_at_model(arrays)
-        draws = None
-        if "summary.draws.X" in arrays:
-            shape = check_shape(arrays, "summary.draws.X", (None, n_features))
-            draws = Draws(np.zeros(shape, np.float32), np.zeros(shape[0]))
-        elif min(sizes) > enumeration.MAX_UNITS:
-            raise ValueError("the array 'summary.draws.X' is missing")
-        return state, Summary(0.0, 0.0, draws)
+        known = 0.0 if "summary.log_partition" in arrays else None
+        return state, Summary(0.0, known, known)
 
     @property
     def _n_features_out(self):

@@ -1,57 +1,74 @@
-"""The log-partition function of an RBM: exact, by bridges, and which estimate is used.
+"""The log-partition function of an RBM: exact, from both ends, and which is used.
 
-Annealed estimates are in :mod:`skgen.rbm.annealing`. Bridge sampling adds up the ratios
-of Z between neighbouring temperatures of parallel tempering.
+Annealed estimates are in :mod:`skgen.rbm.annealing`.
 
 References
 ----------
 Bennett, C. H. Efficient estimation of free energy differences from Monte Carlo data.
 Journal of Computational Physics 22, 1976.
+Crooks, G. E. Path-ensemble averages in systems driven far from equilibrium. Physical
+Review E 61, 2000.
 """
 
-import copy
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
 
 from skgen.rbm.annealing import (
-    Draws,
     LogPartition,
+    annealed_back,
     annealed_log_partition,
     at_model,
     log_base_partition,
     summarize,
 )
 from skgen.rbm.enumeration import (
-    MAX_UNITS,
     MAX_UNITS_SUMMED,
     blocks_of_log_state_weights,
     smaller_layer_last,
 )
-from skgen.rbm.tempering import differences_of_neighbours, sweep
+from skgen.rbm.mixture import relax
+from skgen.rbm.rows import unpacked
+from skgen.rbm.samplers import sample_visible
 
-_SWEEPS_PER_RECORD = 5  # states of successive sweeps are too much alike to pay
-_N_GROUPS = 10  # of independent chains, whose spread is the standard error
 _BENNETT_STEPS = 1000
 _BENNETT_TOLERANCE = 1e-6  # nats
 
-# Bridges: while training, no more sweeps than an epoch on a small data set takes; at
-# the end, enough for chains to travel the ladder many times.
-_UPDATES_PER_SWEEP = 50
-_FEWEST_SWEEPS, _MOST_SWEEPS = 20, 100
-_FINAL_SWEEPS = 1000
+# After training: particles at either end, the first number of temperatures, and the
+# variance of the log-weights that the second number aims at. The variance falls in
+# proportion to the number of temperatures.
+_N_PARTICLES = 100
+_FIRST_TEMPERATURES, _MOST_TEMPERATURES = 100, 4000
+_AIMED_VARIANCE = 1.5
+_RELAXING_STEPS = 50  # of chains of training and of rows, to the model that is left
+_VOUCHED = 1.0  # nats
+_ABOVE_BOUND = 0.01  # nats: rounding must not bring probabilities above 1
+_FEWEST_EFFECTIVE = 10
 
-# Annealing finds a mode that no chain of the ladder has met if it exceeds the bridges
-# by this many nats: by Markov's inequality, unbiased weights are too large by a factor
-# of twenty in at most one case of twenty.
-_UNMET_MODE = np.log(20)
 
-# AIS: one temperature per 2,000 rows seen costs a fifth of training. If the standard
-# error is above what is trusted (nats), AIS runs once more with four times as many.
-_AIS_CHAINS = 500
-_ROWS_PER_TEMPERATURE = 2000
-_FEWEST_TEMPERATURES, _MOST_TEMPERATURES = 100, 5000
-_TRUSTED_STD = 0.1
+class Bracket(NamedTuple):
+    """What is known of log Z from both ends, in nats.
+
+    Attributes
+    ----------
+    value, std_error, effective_sample_size, method, lower_bound
+        As in ``LogPartition``.
+    low, high : float
+        All estimates lie between the two, with two standard errors to spare; no part of
+        the interval is below `lower_bound`.
+    reliable : bool
+        Whether the interval vouches for `value` to within a nat.
+    """
+
+    value: float
+    std_error: float
+    effective_sample_size: float
+    method: str
+    lower_bound: float
+    low: float
+    high: float
+    reliable: bool
 
 
 def exact_log_partition(parameters):
@@ -83,128 +100,119 @@ def exact_log_partition(parameters):
     return LogPartition(float(logsumexp(list(blocks))), 0.0, np.inf, "exact")
 
 
-def tempered_log_partition(parameters, base_bias, ladder, n_sweeps, rng):
-    """log Z from chains in equilibrium all along a ladder of parallel tempering.
+def bracket(parameters, base, starts, lower_bound, n_temperatures, rng):
+    """log Z from particles that anneal from the base, and from the model, to the other.
 
-    Between neighbouring temperatures, c = log Z_k+1 / Z_k solves Bennett's equation
-    sum_x~k sigmoid(d(x) - c) = sum_x~k+1 sigmoid(c - d(x)), d = log f_k+1 - log f_k.
-    The ratios from the base to the model are added up. Annealing may meet a mode in one
-    of a thousand descents; chains that mix along the ladder meet it all the time.
+    By Crooks' theorem the log-weights of both directions are joined by Bennett's
+    equation. A mode that one end does not know is known to the other.
 
     Parameters
     ----------
     parameters : RBMParameters
-    base_bias : ndarray of shape (M,)
-        a0, for example from ``annealing.flattened_base``.
-    ladder : Ladder
-        A fifth as many sweeps first bring it into equilibrium. Overwritten.
-    n_sweeps : int
+    base : Mixture
+    starts : list of ndarray of shape (n, M)
+        States of the model, each from another source: chains, or rows of the data.
+        They are annealed apart from each other.
+    lower_bound : float
+        Of log Z, certain, for example from ``rows.observe``.
+    n_temperatures : int
     rng : numpy.random.Generator
 
     Returns
     -------
-    LogPartition
-        The standard error comes from ten groups of independent chains, or as many as
-        there are chains if fewer.
-    Ladder
+    Bracket
+
+    Examples
+    --------
+    Of three independent, even units there are 2^3 equal states.
+
+    >>> import numpy as np
+    >>> from skgen.rbm.energy import RBMParameters
+    >>> from skgen.rbm.mixture import new_mixture
+    >>> from skgen.rbm.partition import bracket
+    >>> from skgen.rbm.samplers import exact_samples
+    >>> parameters = RBMParameters(np.zeros((2, 1)), np.zeros(2), np.zeros(1))
+    >>> base = new_mixture(np.ones(1), np.full((1, 2), 0.7))
+    >>> rng = np.random.default_rng(0)
+    >>> starts = [exact_samples(parameters, 100, rng)]
+    >>> bracket(parameters, base, starts, 0.0, 100, rng).reliable
+    True
     """
-    for _ in range(-(-n_sweeps // 5)):
-        ladder = sweep(ladder, parameters, base_bias, rng)
-    differences = []
-    for index in range(n_sweeps):
-        ladder = sweep(ladder, parameters, base_bias, rng)
-        if index % _SWEEPS_PER_RECORD == 0:
-            differences.append(differences_of_neighbours(ladder, parameters, base_bias))
-    # of states at the lower and at the upper temperature: (2, n records, pairs, chains)
-    lower, upper = np.stack(differences, axis=1)
-    n_groups = min(_N_GROUPS, lower.shape[-1])
-    groups = [slice(first, None, n_groups) for first in range(n_groups)]
-    gains = [_bennett(lower[..., g], upper[..., g]).sum() for g in groups]
-    log_base = log_base_partition(base_bias, parameters.hidden_bias.size)
-    value = float(log_base + _bennett(lower, upper).sum())
-    # a single chain says nothing about its own error
-    variance = np.var(gains, ddof=1) / n_groups if n_groups > 1 else np.inf
-    size = float(1 / variance) if variance else np.inf
-    return LogPartition(value, float(np.sqrt(variance)), size, "tempered"), ladder
+    sizes = sum(map(len, starts)), n_temperatures
+    forward, particles = annealed_log_partition(parameters, base, *sizes, rng)
+    known, weights = [forward.value], []
+    log_base = log_base_partition(parameters.hidden_bias.size)
+    for X in starts:
+        back = annealed_back(parameters, base, X, n_temperatures, rng)
+        gain, _ = _joined(particles.log_weight, back.log_weight)
+        known += [summarize(back, "reverse_ais", sign=-1).value, log_base + gain]
+        weights.append(back.log_weight)
+    gain, std_error = _joined(particles.log_weight, np.concatenate(weights))
+    low = max(min(*known, log_base + gain) - 2 * std_error, lower_bound)
+    high = max(*known, log_base + gain, low) + 2 * std_error
+    value = max(log_base + gain, lower_bound + _ABOVE_BOUND)
+    size = 1 / max(std_error, 1e-12) ** 2
+    reliable = max(high - value, value - low) <= _VOUCHED and size >= _FEWEST_EFFECTIVE
+    return Bracket(value, std_error, size, "bracket", lower_bound, low, high, reliable)
 
 
-def _bennett(lower, upper):
-    """log Z_k+1 / Z_k of every pair, by iterating Bennett's equation.
+def _joined(forward, backward):
+    """log Z - log Z_base by Bennett's equation, and its standard error.
 
-    `lower` and `upper`, of shape (n_records, n_pairs, n_chains), hold
-    log f_k+1 - log f_k of states at either temperature.
+    With the log-weights u of particles that came from the base and d of those that came
+    from the model, c solves mean sigmoid(u - c) = mean sigmoid(c + d).
     """
-    axes = (0, 2)
-    c = (lower.mean(axis=axes) + upper.mean(axis=axes)) / 2
+    c = (forward.mean() - backward.mean()) / 2
     for _ in range(_BENNETT_STEPS):
-        at = c[:, None]
-        up = -np.logaddexp(0, at - lower)
-        down = -np.logaddexp(0, upper - at)
-        step = logsumexp(up, axis=axes) - logsumexp(down, axis=axes)
+        up, down = -np.logaddexp(0, c - forward), -np.logaddexp(0, -backward - c)
+        log_mean_up = logsumexp(up) - np.log(up.size)
+        step = log_mean_up - (logsumexp(down) - np.log(down.size))
         c += step
-        if np.abs(step).max() < _BENNETT_TOLERANCE:
+        if abs(step) < _BENNETT_TOLERANCE:
             break
-    return c
-
-
-def running_estimate(state, partition_method, negative_phase):
-    """log Z of ``state.average`` as it is known while training, cheap to ask for.
-
-    Returns a LogPartition and Draws from the model, or None where log Z is always
-    enumerated and so no particles are kept.
-    """
-    if state.rolling is None:
-        return exact_log_partition(state.average), None
-    if _has_bridges(state, partition_method, negative_phase):
-        n_sweeps = state.n_updates // _UPDATES_PER_SWEEP
-        return _bridged(state, int(np.clip(n_sweeps, _FEWEST_SWEEPS, _MOST_SWEEPS)))
-    particles = at_model(state.rolling)
-    return summarize(particles, state.base_bias, "rolling"), particles.draws()
-
-
-def final_estimate(state, partition_method, negative_phase, is_fit, n_rows_seen):
-    """log Z of ``state.average`` after training: a LogPartition, and Draws or None.
-
-    After ``fit``, "auto" enumerates a small layer and otherwise anneals. With a ladder
-    it takes the bridges, unless annealing finds another mode. ``partial_fit`` is called
-    often, so there (`is_fit` is False) "auto" keeps the running estimate.
-    """
-    auto = partition_method == "auto"
-    is_small = min(state.average.weights.shape) <= MAX_UNITS
-    if partition_method == "exact" or (auto and is_fit and is_small):
-        draws = None if state.rolling is None else at_model(state.rolling).draws()
-        return exact_log_partition(state.average), draws
-    if partition_method == "rolling" or (auto and not is_fit):
-        return running_estimate(state, partition_method, negative_phase)
-    if not _has_bridges(state, partition_method, negative_phase):
-        return _annealed(state, n_rows_seen)
-    bridged = _bridged(state, _FINAL_SWEEPS)
-    annealed = _annealed(state, n_rows_seen)
-    return annealed if annealed[0].value > bridged[0].value + _UNMET_MODE else bridged
-
-
-def _has_bridges(state, partition_method, negative_phase):
-    """Whether training keeps a ladder up to date, and log Z may come from it."""
-    tempered = negative_phase == "tempered" and state.ladder is not None
-    return tempered and partition_method == "auto"
-
-
-def _bridged(state, n_sweeps):
-    ladder = copy.deepcopy(state.ladder)  # a sweep works in place
-    estimate, ladder = tempered_log_partition(
-        state.average, state.base_bias, ladder, n_sweeps, state.rng
+    variance = sum(
+        (np.mean(share**2) / np.mean(share) ** 2 - 1) / share.size
+        for share in (np.exp(up), np.exp(down))
     )
-    X = ladder.X[-1]
-    return estimate, Draws(X, np.zeros(len(X)))
+    return float(c), float(np.sqrt(variance))
 
 
-def _annealed(state, n_rows_seen):
-    n_steps = n_rows_seen // _ROWS_PER_TEMPERATURE
-    n_steps = int(np.clip(n_steps, _FEWEST_TEMPERATURES, _MOST_TEMPERATURES))
-    for n_temperatures in (n_steps, 4 * n_steps):
-        estimate, particles = annealed_log_partition(
-            state.average, state.base_bias, _AIS_CHAINS, n_temperatures, state.rng
-        )
-        if estimate.std_error <= _TRUSTED_STD:
-            break
-    return estimate, particles.draws()
+def closing_estimate(state, seen, lower_bound, with_chains, rng):
+    """The bracket of log Z of ``state.average`` after training.
+
+    The first one, of few temperatures, tells how many it takes.
+    """
+    model = state.average, state.base
+    starts = near_equilibrium(state, seen, with_chains, _N_PARTICLES, rng)
+    estimate = bracket(*model, starts, lower_bound, _FIRST_TEMPERATURES, rng)
+    variance = 2 * _N_PARTICLES * estimate.std_error**2
+    if variance <= _AIMED_VARIANCE and estimate.reliable:
+        return estimate
+    n = min(_FIRST_TEMPERATURES * variance / _AIMED_VARIANCE, _MOST_TEMPERATURES)
+    n = max(int(n), 4 * _FIRST_TEMPERATURES)
+    return bracket(*model, starts, lower_bound, n, rng)
+
+
+def running_estimate(state, lower_bound):
+    """log Z of ``state.average`` by rolling AIS, cheap to ask for."""
+    return bounded(summarize(at_model(state.rolling), "rolling"), lower_bound)
+
+
+def bounded(estimate, lower_bound):
+    """The estimate, raised above the lower bound where it is not."""
+    value = max(estimate.value, lower_bound + _ABOVE_BOUND)
+    return estimate._replace(value=value, lower_bound=lower_bound)
+
+
+def near_equilibrium(state, seen, with_chains, n, rng):
+    """n states of the model in arrays of their own: from chains, and from seen rows.
+
+    Contrastive divergence and exact gradients keep no chains.
+    """
+    rows = unpacked(seen, state.average.visible_bias.size)
+    sources = [rows]
+    if with_chains:
+        sources.append(sample_visible(state.average, state.chains, rng))
+    size = n // len(sources)
+    picked = [X[np.resize(rng.permutation(len(X)), size)] for X in sources]
+    return [relax(state.average, state.base, X, _RELAXING_STEPS, rng) for X in picked]

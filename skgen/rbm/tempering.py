@@ -1,9 +1,11 @@
 """Models between a base model and an RBM, and parallel tempering along them.
 
-The base is an RBM with weights 0 and visible biases a0. The models between have the
-parameters (1 - beta) (0, a0, 0) + beta (W, a, b):
+The base is a mixture of products q(x) = sum_k q(x, k), with a uniform hidden layer. The
+part k takes part in the path, so that a Gibbs step of (h, k) given x, then x given
+(h, k), leaves the models between invariant:
 
-    f_beta(x) = exp((1 - beta) a0.x + beta a.x) prod_j (1 + exp(beta (b_j + x'W_:j)))
+    f_beta(x) = exp(beta a.x) prod_j (1 + exp(beta (b_j + x'W_:j)))
+                K^-beta sum_k q(x, k)^(1 - beta)
 
 Annealed importance sampling goes along them once. Parallel tempering keeps chains at
 all of them and swaps neighbours, so that a chain of the model itself can travel to the
@@ -25,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skgen.rbm.energy import hidden_input, logistic, softplus_sum, visible_input
+from skgen.rbm.mixture import drawn_parts, log_joint, log_sum
 from skgen.rbm.samplers import bernoulli
 
 N_TEMPERATURES = 10  # of parallel tempering, base and model included
@@ -59,7 +62,7 @@ def new_ladder(X):
     return Ladder(X, beta, np.ones(N_TEMPERATURES - 1), 0)
 
 
-def sweep(ladder, parameters, base_bias, rng):
+def sweep(ladder, parameters, base, rng):
     """Swap states of neighbours, then make one Gibbs step at every temperature.
 
     A swap of x at beta_k with y at beta_k+1 is accepted with probability
@@ -69,20 +72,21 @@ def sweep(ladder, parameters, base_bias, rng):
     X, beta, _, n_sweeps = ladder
     n_levels, n_chains, n_visible = X.shape
     rows = X.reshape(-1, n_visible)
-    inputs = hidden_input(parameters, rows)
+    inputs, joint = hidden_input(parameters, rows), log_joint(base, rows)
     lower = np.arange(n_sweeps % 2, n_levels - 1, 2)
     order = np.arange(n_levels * n_chains).reshape(n_levels, n_chains)
-    accepted = _swaps(ladder, lower, parameters, base_bias, inputs, rng)
+    accepted = _swaps(ladder, lower, parameters, inputs, joint, rng)
     low, high = order[lower], order[lower + 1]
     order[lower], order[lower + 1] = np.where(accepted, (high, low), (low, high))
-    column = np.repeat(beta, n_chains)[:, None]
-    tempered_step(parameters, base_bias, inputs[order.ravel()], column, rng, out=rows)
+    order, betas = order.ravel(), np.repeat(beta, n_chains)
+    parts = drawn_parts(path_terms(joint[order], betas)[1], rng)
+    tempered_step(parameters, base, inputs[order], parts, betas, rng, out=rows)
     return ladder._replace(n_sweeps=n_sweeps + 1)
 
 
-def _swaps(ladder, lower, parameters, base_bias, inputs, rng):
+def _swaps(ladder, lower, parameters, inputs, joint, rng):
     """Which chains of each pair of temperatures (k, k + 1), k in lower, swap."""
-    differences = _differences(ladder, lower, parameters, base_bias, inputs)
+    differences = _differences(ladder, lower, parameters, inputs, joint)
     probability = np.exp(np.minimum(differences[0] - differences[1], 0))
     share = max(_SWAP_RATE_SHARE, 1 / (ladder.n_sweeps // 2 + 1))  # equal at first
     rates = ladder.swap_rates
@@ -90,26 +94,28 @@ def _swaps(ladder, lower, parameters, base_bias, inputs, rng):
     return rng.random(probability.shape) < probability
 
 
-def differences_of_neighbours(ladder, parameters, base_bias):
+def differences_of_neighbours(ladder, parameters, base):
     """log f_k+1(x) - log f_k(x) for the states at k and for those at k + 1.
 
     The shape is (2, N_TEMPERATURES - 1, n_chains).
     """
-    inputs = hidden_input(parameters, ladder.X.reshape(-1, ladder.X.shape[-1]))
+    rows = ladder.X.reshape(-1, ladder.X.shape[-1])
     lower = np.arange(len(ladder.beta) - 1)
-    return _differences(ladder, lower, parameters, base_bias, inputs)
+    inputs, joint = hidden_input(parameters, rows), log_joint(base, rows)
+    return _differences(ladder, lower, parameters, inputs, joint)
 
 
-def _differences(ladder, lower, parameters, base_bias, inputs):
+def _differences(ladder, lower, parameters, inputs, joint):
     """The same for the pairs (k, k + 1) with k in `lower`."""
-    n_levels, n_chains, n_visible = ladder.X.shape
-    inputs = inputs.reshape(n_levels, n_chains, -1)
+    n_levels, n_chains, _ = ladder.X.shape
+    at_level = [
+        array.reshape(n_levels, n_chains, -1) for array in (ladder.X, inputs, joint)
+    ]
     betas = [np.repeat(ladder.beta[level], n_chains) for level in (lower, lower + 1)]
     differences = []
     for level in (lower, lower + 1):
-        X = ladder.X[level].reshape(-1, n_visible)
-        state = X, inputs[level].reshape(len(X), -1)
-        low, high = (log_density(parameters, base_bias, *state, beta) for beta in betas)
+        X, *rest = (a[level].reshape(-1, a.shape[-1]) for a in at_level)
+        low, high = (log_density(parameters, X, *rest, beta) for beta in betas)
         differences.append((high - low).reshape(-1, n_chains))
     return np.stack(differences)
 
@@ -128,23 +134,33 @@ def respaced(ladder):
     return ladder._replace(beta=beta, swap_rates=expected)
 
 
-def tempered_step(parameters, base_bias, inputs, beta, rng, out=None):
+def tempered_step(parameters, base, inputs, parts, beta, rng, out=None):
     """Visible states after one Gibbs step that leaves f_beta invariant, also in `out`.
 
-    `inputs`, b + x'W of the states to be moved, is overwritten; `beta` has shape
-    (n, 1).
+    `inputs`, b + x'W of the states to be moved, is overwritten; `parts` are draws of k
+    given x at `beta`, one for each row.
     """
+    beta = beta[:, None]
     inputs *= beta
     H = logistic(inputs)
     H = bernoulli(H, rng, out=H)
     log_odds = visible_input(parameters, H, out)
     log_odds *= beta
-    log_odds += (1 - beta) * base_bias
+    log_odds += (1 - beta) * base.log_odds[parts]
     probability = logistic(log_odds)
     return bernoulli(probability, rng, out=probability)
 
 
-def log_density(parameters, base_bias, X, inputs, beta):
-    """log f_beta(x) of each row of X, with `inputs` b + x'W and `beta` per row."""
-    linear = (1 - beta) * (X @ base_bias) + beta * (X @ parameters.visible_bias)
-    return linear + softplus_sum(beta[:, None] * inputs)
+def path_terms(joint, beta):
+    """log sum_k q(x, k)^(1 - beta) K^-beta of each row, and P(k | x) at beta."""
+    total, shares = log_sum((1 - beta)[:, None] * joint)
+    return total - beta * np.log(joint.shape[1]), shares
+
+
+def log_density(parameters, X, inputs, joint, beta):
+    """log f_beta(x) of each row of X, with `beta` per row.
+
+    `inputs` is b + x'W, `joint` is log q(x, k).
+    """
+    model = beta * (X @ parameters.visible_bias) + softplus_sum(beta[:, None] * inputs)
+    return model + path_terms(joint, beta)[0]

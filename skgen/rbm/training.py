@@ -10,9 +10,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import logit
 
-from skgen.rbm.annealing import RollingParticles, flattened_base, new_rolling, roll
-from skgen.rbm.energy import RBMParameters, hidden_probability
+from skgen.rbm.annealing import RollingParticles, new_rolling, roll
+from skgen.rbm.energy import RBMParameters, hidden_input, logistic
 from skgen.rbm.gradients import (
     Offsets,
     exact_moments,
@@ -20,6 +21,8 @@ from skgen.rbm.gradients import (
     phase_weights,
     uncentred,
 )
+from skgen.rbm.mixture import TURNS, Mixture, jump
+from skgen.rbm.rows import SeenRows, no_rows
 from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
 from skgen.run import averaging_share
@@ -31,6 +34,7 @@ N_PARTICLES = 100
 _ROLLING_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
 _UPDATES_PER_AVERAGE = 5  # decay and averaging cost passes over the weights
+_ROWS_OF_VARIANCE, _POWER_STEPS = 1000, 10
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -61,27 +65,29 @@ class TrainingState(NamedTuple):
     """Hidden states of the persistent chains, shape (n_chains, N)."""
     ladder: Ladder | None
     """Chains of parallel tempering, once it has been used."""
-    base_bias: np.ndarray
-    """Of the base model of annealed importance sampling, float32, shape (M,)."""
+    base: Mixture
+    """Of the data: where annealing and tempering start, and where chains jump to."""
     rolling: RollingParticles | None
-    """Rolling AIS; None where log Z is enumerated."""
+    """Rolling AIS; None where nobody follows log Z, or it is enumerated."""
+    seen: SeenRows
+    """A sample of the rows seen so far."""
+    largest_variance: float
+    """Of the rows along any direction, as far as they were seen."""
     n_updates: int
     rng: np.random.Generator
 
 
-def initial_state(marginals, n_components, n_chains, with_rolling, rng):
+def initial_state(marginals, base, n_components, n_chains, rng):
     """State before the first update: the product of the data's marginals, W near 0.
 
     The marginals P(x_i = 1) lie strictly between 0 and 1.
     """
-    base_bias = flattened_base(marginals)
-    marginals = marginals.astype(np.float32)
     start = RBMParameters(
-        np.zeros((base_bias.size, n_components), np.float32),
-        2 * base_bias,
+        np.zeros((marginals.size, n_components), np.float32),
+        logit(marginals).astype(np.float32),
         np.zeros(n_components, np.float32),
     )
-    rolling = new_rolling(start, base_bias, N_PARTICLES, rng) if with_rolling else None
+    marginals = marginals.astype(np.float32)
     start.weights[:] = rng.normal(0, 0.01, start.weights.shape)
     X = bernoulli(np.broadcast_to(marginals, (n_chains, marginals.size)), rng)
     return TrainingState(
@@ -91,11 +97,40 @@ def initial_state(marginals, n_components, n_chains, with_rolling, rng):
         offsets=Offsets(marginals, np.full(n_components, 0.5, np.float32)),
         chains=sample_hidden(start, X, rng),
         ladder=None,
-        base_bias=base_bias,
-        rolling=rolling,
+        base=base,
+        rolling=None,
+        seen=no_rows(marginals.size),
+        largest_variance=0.0,
         n_updates=0,
         rng=rng,
     )
+
+
+def followed(state, log_partition_is_followed):
+    """The state with rolling particles or without."""
+    if not log_partition_is_followed:
+        return state._replace(rolling=None)
+    if state.rolling is not None:
+        return state
+    model = state.average, state.base
+    return state._replace(rolling=new_rolling(*model, N_PARTICLES, state.rng))
+
+
+def largest_variance(X, rng):
+    """Of the rows of X along any direction, the largest eigenvalue of the covariance.
+
+    By power iteration, on at most 1,000 rows.
+    """
+    rows = dense_rows(X, rng.permutation(X.shape[0])[:_ROWS_OF_VARIANCE])
+    rows = rows.astype(np.float32)
+    rows -= rows.mean(axis=0)
+    direction = rng.normal(size=rows.shape[1]).astype(np.float32)
+    for _ in range(_POWER_STEPS):
+        length = np.linalg.norm(direction)
+        if length == 0:
+            return 0.0
+        direction = rows.T @ (rows @ (direction / length)) / np.float32(len(rows))
+    return float(np.linalg.norm(direction))
 
 
 class Trainer:
@@ -140,7 +175,7 @@ class Trainer:
                     rates = learning_rates[n_averaged:n_done]
                     _decay_and_average(state, memory, settings, rates)
                     n_averaged = n_done
-                if state.n_updates - n_rolled >= min(stride, 1 + state.n_updates // 50):
+                if state.n_updates - n_rolled >= stride:
                     state, n_rolled = _rolled(state), state.n_updates
             _check_finite(state, learning_rates[0])
             state = _rolled(state)  # to the average that has just moved
@@ -181,7 +216,12 @@ def update(state, memory, n_rows, settings, learning_rate):
     n = n_rows + n_model
     X, P = memory.X[: n + 2], memory.P[: n + 2]
     state = _draw_from_model(state, X[:n_rows], settings, out=X[n_rows:n])
-    hidden_probability(state.parameters, X[:n], out=P[:n])
+    inputs = hidden_input(state.parameters, X[:n], out=P[:n])
+    if settings.negative_phase == "pcd":
+        # a fifth of the chains by turns
+        turn = slice(n_rows + state.n_updates % TURNS, n, TURNS)
+        jump(state.parameters, state.base, X[turn], inputs[turn], state.rng)
+    logistic(inputs)
     if settings.negative_phase in ("pcd", "tempered"):
         bernoulli(P[n_rows:n], state.rng, out=state.chains)
 
@@ -208,7 +248,7 @@ def _draw_from_model(state, X_data, settings, out):
     if settings.negative_phase == "tempered":
         ladder = state.ladder
         for _ in range(n_steps):
-            ladder = sweep(ladder, parameters, state.base_bias, rng)
+            ladder = sweep(ladder, parameters, state.base, rng)
         out[:] = ladder.X[-1]
         return state._replace(ladder=ladder)
     H = state.chains
@@ -258,7 +298,9 @@ def _with_ladder(state, settings):
 def _rolled(state):
     if state.rolling is None:
         return state
-    return state._replace(rolling=roll(state.rolling, state.average, state.rng))
+    return state._replace(
+        rolling=roll(state.rolling, state.average, state.base, state.rng)
+    )
 
 
 def _update_running_mean(mean, value):

@@ -1,0 +1,167 @@
+"""A mixture of independent binary units: the base model of annealing and tempering.
+
+q(x) = sum_k w_k prod_i p_ki^x_i (1 - p_ki)^(1 - x_i) is normalised, gives independent
+draws at once, and is fitted to the rows in less time than an epoch takes. It has a part
+for every cluster of the data, where a product of the marginals has none. Annealing that
+starts from it finds the clusters, and its draws let a chain jump between them.
+
+References
+----------
+Dempster, A. P., Laird, N. M. and Rubin, D. B. Maximum likelihood from incomplete data
+via the EM algorithm. Journal of the Royal Statistical Society B 39, 1977.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logit
+
+from skgen.rbm.energy import hidden_input, logistic, softplus_sum
+from skgen.rbm.samplers import bernoulli, sample_visible
+from skgen.validation import dense_rows
+
+TURNS = 5
+"""Steps of a chain in which it tries to jump once."""
+
+_MOST_ROWS = 6000
+_MOST_PARTS = 128
+_GROWTH = 4  # of the number of parts, from one mixture to the next
+_EM_STEPS = 8
+_HELD_OUT = 5  # a row of five chooses the number of parts
+_SMALLEST_GAIN = 0.01  # of the held-out rows, nats, that more parts must bring
+_LARGEST_LOSS = 1.0  # nats below the best, after which no more parts are tried
+_OWN_SHARE = 0.6  # of the row that a part starts from; the rest are the marginals
+_PRIOR_ROWS = 0.1  # rows with the data's marginals, added to every part
+
+
+class Mixture(NamedTuple):
+    """A mixture of products of independent binary units.
+
+    Attributes
+    ----------
+    log_odds : ndarray of shape (n_parts, M)
+        log p_ki - log(1 - p_ki), float32.
+    log_empty : ndarray of shape (n_parts,)
+        log w_k + sum_i log(1 - p_ki), float32: part k together with the empty row.
+    """
+
+    log_odds: np.ndarray
+    log_empty: np.ndarray
+
+
+def new_mixture(weights, probabilities):
+    """The mixture with these w_k, shape (K,), and p_ki, shape (K, M), in (0, 1)."""
+    log_odds = logit(probabilities)
+    log_empty = np.log(weights) - softplus_sum(log_odds)
+    return Mixture(log_odds.astype(np.float32), log_empty.astype(np.float32))
+
+
+def log_joint(mixture, X):
+    """log q(x, k) of each row and part, shape (n_samples, n_parts)."""
+    joint = X @ mixture.log_odds.T.astype(X.dtype, copy=False)
+    joint += mixture.log_empty
+    return joint
+
+
+def log_sum(log_terms):
+    """log sum_k exp(z_k) over the last axis, and the terms over their sum."""
+    largest = log_terms.max(axis=-1, keepdims=True)
+    shares = np.exp(log_terms - largest)
+    total = shares.sum(axis=-1, keepdims=True)
+    shares /= total
+    return (largest + np.log(total))[..., 0], shares
+
+
+def log_probability(mixture, X):
+    """log q(x) of each row."""
+    return log_sum(log_joint(mixture, X))[0]
+
+
+def drawn_parts(shares, rng):
+    """A part for each row of `shares`, probabilities of shape (n, n_parts)."""
+    cumulated = np.cumsum(shares, axis=1)
+    uniform = rng.random((len(shares), 1)) * cumulated[:, -1:]
+    return np.minimum((cumulated <= uniform).sum(axis=1), shares.shape[1] - 1)
+
+
+def draw(mixture, n, rng):
+    """n independent rows from the mixture, in float32."""
+    log_weights = mixture.log_empty + softplus_sum(mixture.log_odds)
+    _, weights = log_sum(log_weights)
+    parts = drawn_parts(np.broadcast_to(weights, (n, weights.size)), rng)
+    return bernoulli(logistic(mixture.log_odds[parts]), rng)
+
+
+def jump(parameters, mixture, X, inputs, rng):
+    """Move the rows of X, draws from P(x), to draws from the mixture, in place.
+
+    A draw x' in place of x is accepted with probability min(1, P(x') q(x) / (P(x)
+    q(x'))): the jump leaves the model invariant, however far it is. `inputs` are
+    b + x'W, and move along.
+    """
+    drawn = draw(mixture, len(X), rng).astype(X.dtype, copy=False)
+    inputs_drawn = hidden_input(parameters, drawn)
+    now, then = (
+        x @ parameters.visible_bias + softplus_sum(z) - log_probability(mixture, x)
+        for x, z in ((X, inputs), (drawn, inputs_drawn))
+    )
+    accepted = np.log1p(-rng.random(len(X))) < then - now
+    X[accepted], inputs[accepted] = drawn[accepted], inputs_drawn[accepted]
+
+
+def relax(parameters, mixture, X, n_steps, rng):
+    """Chains with states X after n_steps of Gibbs sampling, in place.
+
+    In each step a fifth of the chains, by turns, try to jump first.
+    """
+    for step in range(n_steps):
+        inputs = hidden_input(parameters, X)
+        chosen = slice(step % TURNS, None, TURNS)
+        jump(parameters, mixture, X[chosen], inputs[chosen], rng)
+        H = bernoulli(logistic(inputs), rng, out=inputs)
+        sample_visible(parameters, H, rng, out=X)
+    return X
+
+
+def fit_mixture(X, marginals, rng):
+    """The mixture with the number of parts that held-out rows of X prefer.
+
+    X is 0/1, dense or CSR. The marginals P(x_i = 1) lie strictly between 0 and 1.
+    """
+    n = min(X.shape[0], _MOST_ROWS)
+    rows = dense_rows(X, np.sort(rng.permutation(X.shape[0])[:n])).astype(np.float32)
+    rng.shuffle(rows)
+    n_held_out = n // _HELD_OUT
+    held_out, rows = rows[:n_held_out], rows[n_held_out:]
+    best = new_mixture(np.ones(1), marginals[None])
+    if not n_held_out:
+        return best
+    best_score, n_parts = _mean_log_probability(best, held_out), 2
+    while n_parts <= min(_MOST_PARTS, len(rows) // 5):
+        mixture = _fitted(rows, n_parts, marginals, rng)
+        score = _mean_log_probability(mixture, held_out)
+        if score < best_score - _LARGEST_LOSS:
+            break
+        if score > best_score + _SMALLEST_GAIN:
+            best, best_score = mixture, score
+        n_parts *= _GROWTH
+    return best
+
+
+def _fitted(rows, n_parts, marginals, rng):
+    """A mixture of n_parts by EM, from parts near randomly chosen rows."""
+    n = len(rows)
+    seeds = rows[rng.choice(n, n_parts, replace=False)]
+    P = np.clip(_OWN_SHARE * seeds + (1 - _OWN_SHARE) * marginals, 1e-3, 1 - 1e-3)
+    mixture = new_mixture(np.full(n_parts, 1 / n_parts), P)
+    for _ in range(_EM_STEPS):
+        _, shares = log_sum(log_joint(mixture, rows))
+        sizes = shares.sum(axis=0, dtype=np.float64)
+        P = shares.T @ rows + _PRIOR_ROWS * marginals
+        P = np.clip(P / (sizes + _PRIOR_ROWS)[:, None], 0.5 / n, 1 - 0.5 / n)
+        mixture = new_mixture((sizes + 0.5) / (n + 0.5 * n_parts), P)
+    return mixture
+
+
+def _mean_log_probability(mixture, rows):
+    return log_probability(mixture, rows).mean(dtype=np.float64)
