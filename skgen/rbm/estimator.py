@@ -544,17 +544,17 @@ class BinaryRBM(GenerativeEstimator):
         return self._drawn(n_samples, n_steps, rng).astype(self._dtype_of_X)
 
     def _drawn(self, n_samples, n_steps, rng):
-        """Exact draws, or states of chains after n_steps, in float32."""
+        """Exact draws, or n_steps from states of chains and seen rows, in float32."""
         parameters = self._parameters(np.float32)
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
             return samplers.exact_samples(parameters, n_samples, rng)
+        X = unpacked(self._state.seen, self.n_features_in_)
         if self._keeps_chains():
-            X = samplers.sample_visible(parameters, self._state.chains, rng)
-        else:
-            X = unpacked(self._state.seen, self.n_features_in_)
-        X = X[rng.permuted(np.resize(np.arange(len(X)), n_samples))]
+            chains = samplers.sample_visible(parameters, self._state.chains, rng)
+            X = np.concatenate([chains, X])
+        X = X[np.resize(rng.permutation(len(X)), n_samples)]
         for rows in validation.row_blocks(n_samples, max(self.components_.shape)):
-            relax(parameters, self._state.base, X[rows], n_steps, rng)
+            relax(parameters, self._state.base, X[rows], n_steps + 1, rng)
         return X
 
     def _keeps_chains(self):
@@ -827,7 +827,7 @@ class BinaryRBM(GenerativeEstimator):
             X = X[:_ROWS_PER_SNAPSHOT]
         if self._draws_rows():
             X = validation.drawn(X, validation.as_generator(state.n_updates))
-        seen, bound = observe(state.seen, state.average, X)
+        seen, bound = observe(state.seen, state.average, X, state.rng)
         state = state._replace(seen=seen)
         if for_snapshot and state.rolling is not None:
             estimate = partition.running_estimate(state, bound)
@@ -895,7 +895,7 @@ class BinaryRBM(GenerativeEstimator):
         check_shape(arrays, "state.parameters.weights", sizes)
         n_chains, _ = check_shape(arrays, "state.chains", (None, self.n_components))
         n_parts, _ = check_shape(arrays, "state.base.log_odds", (None, n_features))
-        (n_seen,) = check_shape(arrays, "state.seen.hashes", (None,))
+        (n_seen,) = check_shape(arrays, "state.seen.priority", (None,))
         base = Mixture(
             np.zeros((n_parts, n_features), np.float32), np.zeros(n_parts, np.float32)
         )

@@ -23,7 +23,7 @@ from skgen.validation import dense_rows
 TURNS = 5
 """Steps of a chain in which it tries to jump once."""
 
-_MOST_ROWS = 6000
+_MOST_ROWS, _MOST_VALUES = 6000, 2**24  # of a dense array
 _MOST_PARTS = 128
 _GROWTH = 4  # of the number of parts, from one mixture to the next
 _EM_STEPS = 8
@@ -128,9 +128,8 @@ def fit_mixture(X, marginals, rng):
 
     X is 0/1, dense or CSR. The marginals P(x_i = 1) lie strictly between 0 and 1.
     """
-    n = min(X.shape[0], _MOST_ROWS)
-    rows = dense_rows(X, np.sort(rng.permutation(X.shape[0])[:n])).astype(np.float32)
-    rng.shuffle(rows)
+    n = min(X.shape[0], _MOST_ROWS, max(1, _MOST_VALUES // X.shape[1]))
+    rows = dense_rows(X, rng.permutation(X.shape[0])[:n]).astype(np.float32)
     n_held_out = n // _HELD_OUT
     held_out, rows = rows[:n_held_out], rows[n_held_out:]
     best = new_mixture(np.ones(1), marginals[None])

@@ -5,9 +5,13 @@ Probabilities add up to at most 1, also those of the distinct rows of the data:
     log Z >= log sum over distinct rows of exp(-F(x))
 
 An estimate of log Z below this bound is false, whatever its standard error is.
+
+References
+----------
+Vitter, J. S. Random sampling with a reservoir. ACM Transactions on Mathematical
+Software 11, 1985.
 """
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -21,21 +25,17 @@ MOST_ROWS = 2000
 
 
 class SeenRows(NamedTuple):
-    """A sample of the distinct rows seen so far: those with the smallest hashes.
+    """A random sample of the rows seen so far, those with the lowest priorities."""
 
-    Such a sample is uniform and does not depend on how the rows were split into calls.
-    """
-
-    hashes: np.ndarray
-    """Increasing, uint64, shape (n,)."""
+    priority: np.ndarray
+    """Uniform in [0, 1), shape (n,)."""
     packed: np.ndarray
     """The rows, eight features to a byte, uint8."""
 
 
 def no_rows(n_features, n=0):
     """Memory for n rows."""
-    n_bytes = -(-n_features // 8)
-    return SeenRows(np.zeros(n, np.uint64), np.zeros((n, n_bytes), np.uint8))
+    return SeenRows(np.zeros(n), np.zeros((n, -(-n_features // 8)), np.uint8))
 
 
 def unpacked(seen, n_features):
@@ -43,35 +43,34 @@ def unpacked(seen, n_features):
     return np.unpackbits(seen.packed, axis=1, count=n_features).astype(np.float32)
 
 
-def observe(seen, parameters, X):
-    """The sample with the rows of X in it, and the lower bound of log Z.
+def observe(seen, parameters, X, rng):
+    """The sample after the rows of X, and the lower bound of log Z.
 
-    The bound is over the distinct rows of X, 0/1 and dense or CSR, and of the sample.
+    X is 0/1, dense or CSR. The bound is over the distinct rows of X and of the sample.
     """
-    n_features = X.shape[1]
-    before = unpacked(seen, n_features)
+    before = unpacked(seen, X.shape[1])
     packed, energies = [seen.packed], [free_energy(parameters, before)]
     for rows in row_blocks(X.shape[0], max(parameters.weights.shape)):
         block = rows_as_float(X, rows, np.float32)
-        packed.append(np.packbits(block.astype(np.uint8), axis=1))
+        packed.append(_packed(block))
         energies.append(free_energy(parameters, block))
-    packed = np.concatenate(packed)
-    hashes = np.concatenate([seen.hashes, _hashes(packed[len(before) :])])
-    hashes, first = np.unique(hashes, return_index=True)
-    bound = float(logsumexp(-np.concatenate(energies)[first]))
-    kept = first[:MOST_ROWS]
-    return SeenRows(hashes[:MOST_ROWS], packed[kept]), bound
+    packed, energies = np.concatenate(packed), np.concatenate(energies)
+    priority = np.append(seen.priority, rng.random(X.shape[0]))
+    kept = np.argsort(priority)[:MOST_ROWS]
+    return SeenRows(priority[kept], packed[kept]), _bound(energies, packed)
 
 
 def distinct_bound(energies, X):
     """The bound by the distinct rows of a dense or CSR X with these free energies."""
-    dense = rows_as_float(X, slice(None), np.uint8)
-    packed = np.packbits(dense, axis=1)
-    _, first = np.unique(_hashes(packed), return_index=True)
+    blocks = row_blocks(X.shape[0], X.shape[1])
+    packed = [_packed(rows_as_float(X, rows, np.float32)) for rows in blocks]
+    return _bound(energies, np.concatenate(packed))
+
+
+def _packed(X):
+    return np.packbits(X.astype(np.uint8), axis=1)
+
+
+def _bound(energies, packed):
+    _, first = np.unique(packed, axis=0, return_index=True)
     return float(logsumexp(-energies[first]))
-
-
-def _hashes(packed):
-    """Hashes of rows of bytes, the same in every process."""
-    digests = (hashlib.blake2b(row.tobytes(), digest_size=8) for row in packed)
-    return np.frombuffer(b"".join(d.digest() for d in digests), "<u8").astype(np.uint64)

@@ -34,7 +34,7 @@ N_PARTICLES = 100
 _ROLLING_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
 _UPDATES_PER_AVERAGE = 5  # decay and averaging cost passes over the weights
-_ROWS_OF_VARIANCE, _POWER_STEPS = 1000, 10
+_ROWS_OF_VARIANCE, _VALUES_OF_VARIANCE, _POWER_STEPS = 1000, 2**23, 10
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -121,7 +121,8 @@ def largest_variance(X, rng):
 
     By power iteration, on at most 1,000 rows.
     """
-    rows = dense_rows(X, rng.permutation(X.shape[0])[:_ROWS_OF_VARIANCE])
+    n = min(_ROWS_OF_VARIANCE, max(1, _VALUES_OF_VARIANCE // X.shape[1]))
+    rows = dense_rows(X, rng.permutation(X.shape[0])[:n])
     rows = rows.astype(np.float32)
     rows -= rows.mean(axis=0)
     direction = rng.normal(size=rows.shape[1]).astype(np.float32)
