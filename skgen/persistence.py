@@ -132,7 +132,9 @@ def _estimator(document, arrays):
     state, summary = as_fitted._template(arrays, n_features)
     unfinished = _run_from_plain(document["unfinished"])
     if unfinished is not None and unfinished.best_bound > -np.inf:
-        best_state, _ = as_fitted._template(arrays, n_features)
+        prefix = "best_state."
+        own = {name[5:]: arrays[name] for name in arrays if name.startswith(prefix)}
+        best_state, _ = as_fitted._template(own, n_features)
         unfinished.best_state = filled(best_state, arrays, "best_state")
     state, summary = filled(state, arrays, "state"), filled(summary, arrays, "summary")
     history = _history(arrays, cls)

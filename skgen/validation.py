@@ -72,11 +72,6 @@ def rows_as_float(X, rows, dtype):
     return dense_rows(X, rows).astype(dtype)
 
 
-def has_callbacks(estimator):
-    """Whether ``set_callbacks`` was called with any."""
-    return bool(getattr(estimator, "_skl_callbacks", ()))
-
-
 def check_count(value, name, smallest):
     """The value, if it is a whole number of at least `smallest`."""
     return check_scalar(value, name, Integral, min_val=smallest)

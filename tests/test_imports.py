@@ -15,6 +15,8 @@ RBM_ORDER = [
     "energy",
     "enumeration",
     "samplers",
+    "mixture",
+    "rows",
     "tempering",
     "gradients",
     "annealing",

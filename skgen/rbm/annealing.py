@@ -128,7 +128,7 @@ def summarize(particles, method, sign=1):
     weight = np.exp(log_weight - log_weight.max())
     size = float(weight.sum() ** 2 / (weight**2).sum())
     # a single weight says nothing about its own error
-    relative_variance = (n / size - 1) / (n - 1) if n > 1 else np.inf
+    relative_variance = max(n / size - 1, 0) / (n - 1) if n > 1 else np.inf
     gain = logsumexp(log_weight) - np.log(n)
     value = log_base_partition(particles.hidden_input.shape[1]) + sign * float(gain)
     return LogPartition(value, float(np.sqrt(relative_variance)), size, method)
@@ -248,12 +248,15 @@ class RollingParticles(NamedTuple):
     n_stages : ndarray of int of shape (n,)
         Moves from beta = 0 to 1; after half as many at the model, it is replaced.
     n_moves : int
+    rng : numpy.random.Generator
+        Its own, so that training is the same whether it is followed or not.
     """
 
     particles: Particles
     stage: np.ndarray
     n_stages: np.ndarray
     n_moves: int
+    rng: np.random.Generator
 
 
 def new_rolling(parameters, base, n_particles, rng):
@@ -265,10 +268,10 @@ def new_rolling(parameters, base, n_particles, rng):
         beta = annealing_schedule(np.minimum(stage, step) / _FEWEST_STAGES)
         beta = beta.astype(particles.beta.dtype)
         particles = anneal(parameters, base, particles, beta, rng)
-    return RollingParticles(particles, stage, n_stages, 0)
+    return RollingParticles(particles, stage, n_stages, 0, rng)
 
 
-def roll(rolling, parameters, base, rng):
+def roll(rolling, parameters, base):
     """Move every particle one stage on, to a model that now has these parameters.
 
     A particle goes towards beta = 1, follows the model there for a while, and is then
@@ -276,7 +279,7 @@ def roll(rolling, parameters, base, rng):
     the moves made so far: the longer the training, the finer the path. The arrays of
     `rolling` are reused.
     """
-    particles, stage, n_stages, n_moves = rolling
+    particles, stage, n_stages, n_moves, rng = rolling
     (spent,) = np.nonzero(stage >= _lifetime(n_stages))
     if spent.size:
         fresh = base_particles(parameters, base, spent.size, rng)
@@ -289,7 +292,7 @@ def roll(rolling, parameters, base, rng):
     beta = annealing_schedule(stage / n_stages).astype(inputs.dtype)
     particles = particles._replace(hidden_input=inputs)
     particles = anneal(parameters, base, particles, beta, rng)
-    return RollingParticles(particles, stage, n_stages, n_moves + 1)
+    return RollingParticles(particles, stage, n_stages, n_moves + 1, rng)
 
 
 def at_model(rolling):

@@ -36,7 +36,7 @@ _NOT_VOUCHED = (
     "log Z lies between {0.low:.1f} and {0.high:.1f} nats, so that likelihoods may be "
     "wrong by more than a nat."
 )
-_LARGEST_RATE, _STABLE_RATE = 0.2, 1.6
+_LARGEST_RATE, _STABLE_RATE = 0.2, 0.8
 _UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
 _BURN_IN = 1000  # Gibbs steps from the chains of training, whose model was another
 _STARTS = 500  # draws from the model that chains of missing entries start from
@@ -756,7 +756,7 @@ class BinaryRBM(GenerativeEstimator):
             *(getattr(self, name) for name in Settings._fields[1:]),
         )
         state = run.state
-        variance = max(state.largest_variance, largest_variance(X, state.rng))
+        variance = max(state.largest_variance, largest_variance(X))
         state = state._replace(largest_variance=variance)
         run.state = followed(state, self._follows_log_partition(run, sizes))
         return Trainer(X, settings, self._draws_rows())
@@ -764,13 +764,12 @@ class BinaryRBM(GenerativeEstimator):
     def _follows_log_partition(self, run, sizes):
         """Whether somebody looks at log Z while training, and it is not enumerated."""
         looked_at = run.n_rows[1] or run.patience is not None or self.verbose
-        asked = self.partition_method == "rolling" or validation.has_callbacks(self)
+        asked = self.partition_method == "rolling"
         return bool(looked_at or asked) and not self._is_always_exact(sizes)
 
     def _train_epoch(self, trainer, run):
         rate = self.learning_rate
         if rate == "auto":
-            # a variance of 8 is where the two meet
             stable = _STABLE_RATE / max(run.state.largest_variance, 1)
             rate = min(_LARGEST_RATE, stable) * (1 - self.momentum)
         rates = run.learning_rates(rate, trainer.n_updates)
@@ -895,7 +894,6 @@ class BinaryRBM(GenerativeEstimator):
         check_shape(arrays, "state.parameters.weights", sizes)
         n_chains, _ = check_shape(arrays, "state.chains", (None, self.n_components))
         n_parts, _ = check_shape(arrays, "state.base.log_odds", (None, n_features))
-        (n_seen,) = check_shape(arrays, "state.seen.priority", (None,))
         base = Mixture(
             np.zeros((n_parts, n_features), np.float32), np.zeros(n_parts, np.float32)
         )
@@ -906,6 +904,7 @@ class BinaryRBM(GenerativeEstimator):
             n_chains,
             rng=validation.as_generator(0),
         )
+        n_seen = len(arrays.get("state.seen.priority", ()))
         state = state._replace(seen=no_rows(n_features, n_seen))
         if "state.ladder.X" in arrays:
             shape = N_TEMPERATURES, n_chains, n_features

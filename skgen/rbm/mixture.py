@@ -9,12 +9,15 @@ References
 ----------
 Dempster, A. P., Laird, N. M. and Rubin, D. B. Maximum likelihood from incomplete data
 via the EM algorithm. Journal of the Royal Statistical Society B 39, 1977.
+Arthur, D. and Vassilvitskii, S. k-means++: the advantages of careful seeding. SODA
+2007.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logit
+from sklearn.cluster import kmeans_plusplus
 
 from skgen.rbm.energy import hidden_input, logistic, softplus_sum
 from skgen.rbm.samplers import bernoulli, sample_visible
@@ -23,9 +26,10 @@ from skgen.validation import dense_rows
 TURNS = 5
 """Steps of a chain in which it tries to jump once."""
 
-_MOST_ROWS, _MOST_VALUES = 6000, 2**24  # of a dense array
+_MOST_VALUES = 2**22  # of the rows that are used
 _MOST_PARTS = 128
 _GROWTH = 4  # of the number of parts, from one mixture to the next
+_SEED_ROWS = 2000  # that parts start from
 _EM_STEPS = 8
 _HELD_OUT = 5  # a row of five chooses the number of parts
 _SMALLEST_GAIN = 0.01  # of the held-out rows, nats, that more parts must bring
@@ -128,7 +132,7 @@ def fit_mixture(X, marginals, rng):
 
     X is 0/1, dense or CSR. The marginals P(x_i = 1) lie strictly between 0 and 1.
     """
-    n = min(X.shape[0], _MOST_ROWS, max(1, _MOST_VALUES // X.shape[1]))
+    n = min(X.shape[0], max(1, _MOST_VALUES // X.shape[1]))
     rows = dense_rows(X, rng.permutation(X.shape[0])[:n]).astype(np.float32)
     n_held_out = n // _HELD_OUT
     held_out, rows = rows[:n_held_out], rows[n_held_out:]
@@ -150,7 +154,9 @@ def fit_mixture(X, marginals, rng):
 def _fitted(rows, n_parts, marginals, rng):
     """A mixture of n_parts by EM, from parts near randomly chosen rows."""
     n = len(rows)
-    seeds = rows[rng.choice(n, n_parts, replace=False)]
+    # far from each other, so that no cluster is left without one
+    seed = int(rng.integers(2**31))
+    seeds, _ = kmeans_plusplus(rows[:_SEED_ROWS], n_parts, random_state=seed)
     P = np.clip(_OWN_SHARE * seeds + (1 - _OWN_SHARE) * marginals, 1e-3, 1 - 1e-3)
     mixture = new_mixture(np.full(n_parts, 1 / n_parts), P)
     for _ in range(_EM_STEPS):

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skgen.rbm.energy import hidden_input, logistic, softplus_sum, visible_input
-from skgen.rbm.mixture import drawn_parts, log_joint, log_sum
+from skgen.rbm.mixture import draw, drawn_parts, log_joint, log_sum
 from skgen.rbm.samplers import bernoulli
 
 N_TEMPERATURES = 10  # of parallel tempering, base and model included
@@ -81,6 +81,7 @@ def sweep(ladder, parameters, base, rng):
     order, betas = order.ravel(), np.repeat(beta, n_chains)
     parts = drawn_parts(path_terms(joint[order], betas)[1], rng)
     tempered_step(parameters, base, inputs[order], parts, betas, rng, out=rows)
+    X[0] = draw(base, n_chains, rng)  # a Gibbs step would stay in its part
     return ladder._replace(n_sweeps=n_sweeps + 1)
 
 
@@ -94,19 +95,11 @@ def _swaps(ladder, lower, parameters, inputs, joint, rng):
     return rng.random(probability.shape) < probability
 
 
-def differences_of_neighbours(ladder, parameters, base):
-    """log f_k+1(x) - log f_k(x) for the states at k and for those at k + 1.
-
-    The shape is (2, N_TEMPERATURES - 1, n_chains).
-    """
-    rows = ladder.X.reshape(-1, ladder.X.shape[-1])
-    lower = np.arange(len(ladder.beta) - 1)
-    inputs, joint = hidden_input(parameters, rows), log_joint(base, rows)
-    return _differences(ladder, lower, parameters, inputs, joint)
-
-
 def _differences(ladder, lower, parameters, inputs, joint):
-    """The same for the pairs (k, k + 1) with k in `lower`."""
+    """log f_k+1(x) - log f_k(x) of pairs (k, k + 1) with k in `lower`.
+
+    For the states at k and for those at k + 1, shape (2, n_pairs, n_chains).
+    """
     n_levels, n_chains, _ = ladder.X.shape
     at_level = [
         array.reshape(n_levels, n_chains, -1) for array in (ladder.X, inputs, joint)

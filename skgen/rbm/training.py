@@ -112,15 +112,17 @@ def followed(state, log_partition_is_followed):
         return state._replace(rolling=None)
     if state.rolling is not None:
         return state
-    model = state.average, state.base
-    return state._replace(rolling=new_rolling(*model, N_PARTICLES, state.rng))
+    rng = np.random.Generator(state.rng.bit_generator.jumped())
+    rolling = new_rolling(state.average, state.base, N_PARTICLES, rng)
+    return state._replace(rolling=rolling)
 
 
-def largest_variance(X, rng):
+def largest_variance(X):
     """Of the rows of X along any direction, the largest eigenvalue of the covariance.
 
-    By power iteration, on at most 1,000 rows.
+    By power iteration, on at most 1,000 rows, always the same ones.
     """
+    rng = np.random.default_rng(0)
     n = min(_ROWS_OF_VARIANCE, max(1, _VALUES_OF_VARIANCE // X.shape[1]))
     rows = dense_rows(X, rng.permutation(X.shape[0])[:n])
     rows = rows.astype(np.float32)
@@ -299,9 +301,8 @@ def _with_ladder(state, settings):
 def _rolled(state):
     if state.rolling is None:
         return state
-    return state._replace(
-        rolling=roll(state.rolling, state.average, state.base, state.rng)
-    )
+    rolling = roll(state.rolling, state.average, state.base)
+    return state._replace(rolling=rolling)
 
 
 def _update_running_mean(mean, value):

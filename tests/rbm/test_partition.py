@@ -54,7 +54,9 @@ def test_a_bracket_stays_within_its_standard_error(parameters, brute_force, base
 
 def far_modes():
     """20 units that agree, on one of them with log-odds 2, and log Z by enumeration."""
-    parameters = RBMParameters(np.full((20, 1), 6.0), np.full(20, -3.0), np.full(1, -58))
+    parameters = RBMParameters(
+        np.full((20, 1), 6.0), np.full(20, -3.0), np.full(1, -58)
+    )
     exact = partition.exact_log_partition(parameters).value
     return parameters, exact
 
