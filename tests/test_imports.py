@@ -30,6 +30,8 @@ VAE_ORDER = [
     "start",
     "missing",
     "bounds",
+    "proposals",
+    "scoring",
     "imputation",
     "parallel",
     "training",
