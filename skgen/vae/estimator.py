@@ -30,7 +30,7 @@ from skgen.vae.proposals import quasi_random_draws, standardized
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
-_N_FIRST_DRAWS, _N_FITTING_DRAWS = 128, 512  # of the proposals of log_likelihood
+_N_FIRST_DRAWS, _N_FITTING_DRAWS = 128, 2048  # of the proposals of log_likelihood
 _N_STARTS = 500  # draws from the prior that chains of missing entries start from
 
 

@@ -6,7 +6,7 @@ the encoder's mean to a mode of p(x, h), and the proposal is the normal distribu
 with that mode and curvature, exact for a linear model. Where it does not fit, weighted
 draws tell a better mean and covariance.
 
-Small shares of wider normal distributions and of the prior bound the importance weights.
+Small shares of wider normal distributions and of the prior bound the weights.
 
 References
 ----------
@@ -63,7 +63,7 @@ def quasi_random_draws(n_draws, n_components, seed):
     sequence = qmc.Sobol(n_components + 2, seed=np.random.default_rng(seed))
     uniform = sequence.random_base2(max(0, int(n_draws - 1).bit_length()))[:n_draws]
     uniform += 2.0**-31  # multiples of 2^-30, moved off 0
-    normal, uniform = ndtri(uniform[:, :-2]), uniform[:, -2:].T
+    normal, uniform = ndtri(uniform[:, :-2]), uniform[:, -2:].T.copy()
     return Draws(*map(torch.from_numpy, (normal, *uniform)))
 
 
@@ -92,9 +92,7 @@ class Proposal(NamedTuple):
 
     def sample(self, draws, prior):
         """Latents of every row, (k, n, n_components)."""
-        part = torch.bucketize(
-            draws.part.contiguous(), draws.part.new_tensor(_SHARES).cumsum(0)
-        )
+        part = torch.bucketize(draws.part, draws.part.new_tensor(_SHARES).cumsum(0))
         scales = draws.normal.new_tensor([*_SCALES, 0.0])[part.clamp(max=len(_SCALES))]
         steps = torch.einsum("nij,kj->kni", self.root, scales[:, None] * draws.normal)
         from_prior = prior.transport(draws.normal, draws.prior_part)[:, None]
