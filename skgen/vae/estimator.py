@@ -30,7 +30,7 @@ from skgen.vae.proposals import quasi_random_draws, standardized
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
-_N_FIRST_DRAWS, _N_FITTING_DRAWS = 128, 2048  # of the proposals of log_likelihood
+_N_FITTING_DRAWS = 128, 2048  # first and last, of the proposals of log_likelihood
 _N_STARTS = 500  # draws from the prior that chains of missing entries start from
 
 
@@ -70,7 +70,8 @@ class VariationalAutoencoder(GenerativeEstimator):
     NaN in a dense X is a missing entry. What is learned and scored is log p of the
     observed entries. Train with ``objective="iwae"`` if there are gaps: posteriors of
     rows with gaps are less like the encoder's. A model of complete rows has an encoder
-    that is too certain about rows with large gaps.
+    that is too certain about rows with large gaps. It loosens their ``elbo`` but not
+    their score, for which every row has a proposal of its own.
 
     For the likelihood of a table of numbers, search over `n_components`, `prior`
     and `learning_rate` with ``noise_variance="heteroscedastic"``. Describe columns of
@@ -515,15 +516,18 @@ class VariationalAutoencoder(GenerativeEstimator):
         validation.check_count(n_samples, "n_samples", 1)
         seed = int(self._generator(random_state).integers(2**31))
         draws = quasi_random_draws(n_samples, self._n_features_out, seed)
-        n_fitting = _N_FIRST_DRAWS, _N_FITTING_DRAWS
-        to_fit = quasi_random_draws(2 * n_fitting[1], self._n_features_out, self._seed)
+        to_fit = quasi_random_draws(
+            2 * _N_FITTING_DRAWS[1], self._n_features_out, self._seed
+        )
 
         def estimate(model, X):
             model, width = observed_entries(model, X), self._width
             if proposal == "prior":
                 estimates = scoring.estimate_by_prior(model, X, draws, width)
             else:
-                _, q = scoring.adaptive_estimate(model, X, to_fit, *n_fitting, width)
+                _, q = scoring.adaptive_estimate(
+                    model, X, to_fit, *_N_FITTING_DRAWS, width
+                )
                 estimates = scoring.estimate_by(model, X, q, draws, width)
             return torch.stack(estimates, dim=1)
 

@@ -147,11 +147,13 @@ def laplace(model, prior, X, candidates):
 def matched(proposal, H, log_weights, effective_size):
     """The proposals with mean and covariance of weighted draws, (k, n, n_components).
 
-    The fewer effective draws there are, the more of the old moments remains.
+    The old moments keep a half if there are d (d + 3) / 4 effective draws, half as many
+    as a mean and a covariance have numbers.
     """
+    d = H.shape[-1]
+    share = (effective_size / (effective_size + d * (d + 3) / 4))[:, None]
     weights = torch.softmax(log_weights, dim=0)
     mean = torch.einsum("kn,kni->ni", weights, H)
-    share = (effective_size / (effective_size + 2 * H.shape[-1]))[:, None]
     new = (weights * share.T).sqrt()[..., None] * (H - mean)
     old = (1 - share).sqrt()[..., None] * proposal.root.mT
     both = torch.cat([new.transpose(0, 1), old], dim=1)
