@@ -263,7 +263,7 @@ for i, exact in enumerate(log_p):
 
 # %%
 # More draws give a tighter bound: the mean logarithm of k averaged weights rises to
-# log p(x). Here the draws are those of the direct approach.
+# log p(x). Here the draws come from the prior.
 print("\nMean over the five rows, nats")
 print(f"ELBO, closed form            {np.mean(log_p - kl_posterior):9.3f}")
 for k, n_repetitions in ((1, 400), (5, 400), (50, 100), (500, 50)):

