@@ -137,7 +137,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         Nats.
     n_score_samples : int, default=128
         Quasi-random draws per row in ``elbo``, rounded up to a power of two, and in
-        ``score_samples``, where a row that needs more of them gets more.
+        ``score_samples``, which takes at least 32 and more for a row that needs them.
     binarize : float, None or "sample", default=0.5
         For the Bernoulli likelihood only, as in ``BinaryRBM``.
     device : str, default="auto"
@@ -450,7 +450,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        n_draws = self._n_first_draws()
+        n_draws = max(self._n_first_draws(), scoring.FEWEST_DRAWS)
         most_draws = max(n_draws, scoring.MOST_DRAWS)
         draws = quasi_random_draws(2 * most_draws, self._n_features_out, self._seed)
         numbers = n_draws, most_draws, self._width

@@ -26,8 +26,10 @@ from skgen.vae.proposals import Proposal, laplace, log_joint, matched
 MOST_DRAWS = 2**13
 """Draws for a row whose proposal does not fit, at most."""
 
+FEWEST_DRAWS = 32
+"""Draws that tell an error; fewer have no control variate either, it would bias them."""
+
 _LARGEST_ERROR = 0.04  # nats, a standard error: 99 % of the rows are within 0.1
-_FEWEST_FOR_CONTROL = 32  # draws; the slope of fewer biases the result
 _N_CANDIDATES = 32  # draws from the prior at which the search for a mode may start
 _VALUES_PER_CHUNK = 2**20  # in the widest tensor, which a processor's cache can hold
 
@@ -124,7 +126,7 @@ def _estimate(log_weights, control=None):
     weights = torch.exp(log_weights - unit)
     mean = weights.mean(dim=0)
     rest = weights - mean
-    if control is not None and len(weights) >= _FEWEST_FOR_CONTROL:
+    if control is not None and len(weights) >= FEWEST_DRAWS:
         known = control - control.mean(dim=0)
         slope = (rest * known).sum(dim=0) / known.square().sum(dim=0).clamp(min=1e-30)
         better = mean - slope * (control.mean(dim=0) - 1)
