@@ -27,7 +27,7 @@ MOST_DRAWS = 2**13
 """Draws for a row whose proposal does not fit, at most."""
 
 FEWEST_DRAWS = 32
-"""Draws that tell an error; fewer have no control variate either, it would bias them."""
+"""Fewer draws do not tell their error, and a control variate would bias them."""
 
 _LARGEST_ERROR = 0.04  # nats, a standard error: 99 % of the rows are within 0.1
 _N_CANDIDATES = 32  # draws from the prior at which the search for a mode may start
