@@ -32,6 +32,8 @@ VAE_ORDER = [
     "start",
     "missing",
     "bounds",
+    "proposals",
+    "scoring",
     "imputation",
     "parallel",
     "training",

@@ -1,11 +1,10 @@
-"""Bounds on and estimates of log p(x), all of them from log importance weights:
+"""Bounds on log p(x), all of them from log importance weights:
 
     log w_i = log p(x | h_i) + log p(h_i) - log q(h_i | x),   h_i ~ q(h | x)
     ELBO    = E[log w]                  <= log p(x)
     IWAE_k  = E[log (1/k) sum_i w_i]    does not decrease in k, tends to log p(x)
 
-With draws from the prior instead, log w_i = log p(x | h_i): the direct approach. The
-functions take an ``Autoencoder`` or ``ObservedEntries``.
+Training maximises them. The functions take an ``Autoencoder`` or ``ObservedEntries``.
 
 References
 ----------
@@ -20,8 +19,6 @@ import math
 import torch
 
 from skgen.vae.priors import log_normal
-
-_VALUES_PER_CHUNK = 2**23  # 32 MB of float32 for the widest tensor
 
 
 def elbo_terms(model, X, noise, surrogate=False):
@@ -42,17 +39,14 @@ def elbo_terms(model, X, noise, surrogate=False):
     return reconstruction, kl
 
 
-def log_weights(model, X, noise, proposal="encoder", doubly=False):
-    """Log importance weights, shape (k, n).
+def log_weights(model, X, noise, doubly=False):
+    """Log importance weights of draws from the encoder, shape (k, n).
 
-    The noise, shape (k, n or 1, n_components), is standard normal; with the proposal
-    "prior" it holds draws from the prior. With `doubly`, the gradient of the weights,
-    averaged by their normalised values, is the doubly reparameterised one: the density
-    q is held fixed, and the gradient that reaches the encoder through h is weighted
-    once more.
+    The noise, shape (k, n or 1, n_components), is standard normal. With `doubly`, the
+    gradient of the weights, averaged by their normalised values, is the doubly
+    reparameterised one: the density q is held fixed, and the gradient that reaches the
+    encoder through h is weighted once more.
     """
-    if proposal == "prior":
-        return model.likelihood.log_prob(model.decode(noise), X)
     mean, log_std = model.posterior(X)
     H = mean + torch.exp(log_std) * noise
     if doubly:
@@ -69,23 +63,3 @@ def log_weights(model, X, noise, proposal="encoder", doubly=False):
 def log_mean_weight(weights):
     """log (1/k) sum_i w_i of each row, from log-weights of shape (k, n)."""
     return torch.logsumexp(weights, dim=0) - math.log(weights.shape[0])
-
-
-@torch.no_grad()
-def log_likelihood(model, X, noise, proposal="encoder", width=1):
-    """Importance-sampled log p(x) of each row in nats, in chunks of bounded memory.
-
-    All rows share the noise, shape (k, n_components). Chunks shrink as the number of
-    values in the widest layer, `width`, grows.
-    """
-    n_samples = noise.shape[0]
-    samples = max(1, min(n_samples, _VALUES_PER_CHUNK // width))
-    rows = max(1, _VALUES_PER_CHUNK // (width * samples))
-    # results go into memory allocated once: small tensors that stay, allocated between
-    # large ones that go, leave gaps into which the next large one does not fit
-    sums = X.new_full((X.shape[0],), -torch.inf)
-    for part, total in zip(X.split(rows), sums.split(rows)):
-        for some in noise.split(samples):
-            weights = log_weights(model, part, some[:, None], proposal)
-            torch.logaddexp(total, torch.logsumexp(weights, dim=0), out=total)
-    return sums - math.log(n_samples)

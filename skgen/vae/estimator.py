@@ -14,13 +14,23 @@ from torch import nn
 
 from skgen import validation
 from skgen.base import GenerativeEstimator
-from skgen.vae import bounds, likelihoods, networks, parallel, start, training
+from skgen.vae import (
+    bounds,
+    likelihoods,
+    networks,
+    parallel,
+    scoring,
+    start,
+    training,
+)
 from skgen.vae.imputation import N_CHAINS, conditional, conditional_means
 from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
 from skgen.vae.missing import observed_entries
+from skgen.vae.proposals import quasi_random_draws, standardized
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
+_N_FITTING_DRAWS = 128, 2048  # first and last, of the proposals of log_likelihood
 _N_STARTS = 500  # draws from the prior that chains of missing entries start from
 
 
@@ -60,7 +70,8 @@ class VariationalAutoencoder(GenerativeEstimator):
     NaN in a dense X is a missing entry. What is learned and scored is log p of the
     observed entries. Train with ``objective="iwae"`` if there are gaps: posteriors of
     rows with gaps are less like the encoder's. A model of complete rows has an encoder
-    that is too certain about rows with large gaps.
+    that is too certain about rows with large gaps. It loosens their ``elbo`` but not
+    their score, for which every row has a proposal of its own.
 
     For the likelihood of a table of numbers, search over `n_components`, `prior`
     and `learning_rate` with ``noise_variance="heteroscedastic"``. Describe columns of
@@ -124,8 +135,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         Epochs without a gain of `tol` before stopping.
     tol : float, default=0.01
         Nats.
-    n_score_samples : int, default=100
-        Importance samples per row in ``score_samples``.
+    n_score_samples : int, default=128
+        Quasi-random draws per row in ``elbo``, rounded up to a power of two, and in
+        ``score_samples``, which takes at least 32 and more for a row that needs them.
     binarize : float, None or "sample", default=0.5
         For the Bernoulli likelihood only, as in ``BinaryRBM``.
     device : str, default="auto"
@@ -249,7 +261,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         validation_fraction=0.1,
         n_iter_no_change=20,
         tol=1e-2,
-        n_score_samples=100,
+        n_score_samples=128,
         binarize=0.5,
         device="auto",
         precision="float32",
@@ -381,7 +393,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         -------
         ndarray of shape (n_samples,), or a tuple of three
             ELBO, or (ELBO, reconstruction, KL) with ELBO = reconstruction - KL, nats.
-            The expectation is over ``n_score_samples`` draws that all rows share.
+            The expectation is over quasi-random draws that all rows share, as many as
+            `n_score_samples` says. It is exact for a linear model.
 
         Examples
         --------
@@ -397,16 +410,23 @@ class VariationalAutoencoder(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        terms = partial(_elbo_terms, noise=self._noise(self.n_score_samples))
-        reconstruction, kl = self._by_rows(terms, X, width=self.n_score_samples).T
+        n_draws = self._n_first_draws()
+        draws = quasi_random_draws(n_draws, self._n_features_out, self._seed)
+        terms = partial(_elbo_terms, noise=standardized(draws.normal))
+        reconstruction, kl = self._by_rows(terms, X, width=n_draws).T
         elbo = reconstruction - kl
         return (elbo, reconstruction, kl) if return_terms else elbo
 
     def score_samples(self, X):
-        """log p(x) by importance sampling from the encoder.
+        """log p(x) by importance sampling.
 
-        ``n_score_samples`` draws, the same for every row and every call: a row has one
-        number, alone or in any batch. In a ``Pipeline`` x is the output of the step
+        For each row Newton's method finds a mode of p(x, h), starting at the encoder's
+        mean. Draws come from the normal distribution with that mode and curvature, with
+        small shares of wider ones and of the prior. A row whose standard error is above
+        0.04 nats gets a better proposal and twice as many draws, up to 8,192.
+
+        A row has one number, alone or in any batch, the same in every call. A row
+        without any observed entry has 0. In a ``Pipeline`` x is the output of the step
         before the last. After a ``StandardScaler``, log p of X itself is smaller by the
         sum of log(scale_).
 
@@ -430,10 +450,25 @@ class VariationalAutoencoder(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        return self._log_likelihood(X, self._noise(self.n_score_samples))
+        n_draws = max(self._n_first_draws(), scoring.FEWEST_DRAWS)
+        most_draws = max(n_draws, scoring.MOST_DRAWS)
+        draws = quasi_random_draws(2 * most_draws, self._n_features_out, self._seed)
+        numbers = n_draws, most_draws, self._width
+
+        def estimate(model, X):
+            model = observed_entries(model, X)
+            return scoring.adaptive_estimate(model, X, draws, *numbers)[0][0]
+
+        return self._by_rows(estimate, X)
 
     def log_likelihood(
-        self, X, *, n_samples=1000, proposal="encoder", random_state=None
+        self,
+        X,
+        *,
+        n_samples=1000,
+        proposal="encoder",
+        return_ess=False,
+        random_state=None,
     ):
         """An importance-sampled estimate of log p(x).
 
@@ -441,20 +476,26 @@ class VariationalAutoencoder(GenerativeEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
         n_samples : int, default=1000
-            Latent draws.
+            Latent draws; best a power of two, for they are quasi-random.
         proposal : {"encoder", "prior"}, default="encoder"
-            "prior" is the direct approach, p(x) ~ (1/n) sum_i p(x | h_i).
+            "encoder" starts from the encoder's mean and fits a distribution to each
+            row, as ``score_samples`` does. "prior" is the direct approach,
+            p(x) ~ (1/n) sum_i p(x | h_i).
+        return_ess : bool, default=False
         random_state : int, RandomState instance or None, default=None
             None: the estimator's own.
 
         Returns
         -------
-        ndarray of shape (n_samples,)
-            Nats.
+        ndarray of shape (n_samples,), or a tuple of two
+            Nats; with `return_ess` also the effective sample size of each row, at most
+            the number of draws n. The standard error is sqrt(1 / ess - 1 / n) nats; do
+            not believe an estimate whose ess is below 10.
 
         Examples
         --------
-        Both proposals estimate the same number; the prior needs more draws:
+        Both proposals estimate the same number. The model is linear, so the first one
+        is exact, and all its draws count:
 
         >>> from sklearn.datasets import load_iris
         >>> from skgen import VariationalAutoencoder
@@ -462,21 +503,36 @@ class VariationalAutoencoder(GenerativeEstimator):
         >>> vae = VariationalAutoencoder(
         ...     2, hidden_layer_sizes=(), max_iter=2, random_state=0
         ... ).fit(X)
-        >>> encoder = vae.log_likelihood(X, n_samples=100)
-        >>> prior = vae.log_likelihood(X, n_samples=10_000, proposal="prior")
+        >>> encoder, ess = vae.log_likelihood(X, n_samples=128, return_ess=True)
+        >>> prior = vae.log_likelihood(X, n_samples=2**14, proposal="prior")
         >>> bool(abs(encoder.mean() - prior.mean()) < 0.1)
         True
+        >>> ess[:3].round()
+        array([128., 128., 128.])
         """
         check_is_fitted(self)
         if proposal not in ("encoder", "prior"):
             raise ValueError(f"proposal is {proposal!r}, not 'encoder' or 'prior'.")
         validation.check_count(n_samples, "n_samples", 1)
         seed = int(self._generator(random_state).integers(2**31))
-        if proposal == "encoder":
-            noise = self._noise(n_samples, seed)
-        else:
-            noise = self._from_prior(n_samples, torch.Generator().manual_seed(seed))
-        return self._log_likelihood(X, noise, proposal)
+        draws = quasi_random_draws(n_samples, self._n_features_out, seed)
+        to_fit = quasi_random_draws(
+            2 * _N_FITTING_DRAWS[1], self._n_features_out, self._seed
+        )
+
+        def estimate(model, X):
+            model, width = observed_entries(model, X), self._width
+            if proposal == "prior":
+                estimates = scoring.estimate_by_prior(model, X, draws, width)
+            else:
+                _, q = scoring.adaptive_estimate(
+                    model, X, to_fit, *_N_FITTING_DRAWS, width
+                )
+                estimates = scoring.estimate_by(model, X, q, draws, width)
+            return torch.stack(estimates, dim=1)
+
+        log_likelihood, ess = self._by_rows(estimate, X).T
+        return (log_likelihood, ess) if return_ess else log_likelihood
 
     def sample(self, n_samples=1, *, random_state=None):
         """New rows: h ~ p(h), x ~ p(x | h).
@@ -582,7 +638,6 @@ class VariationalAutoencoder(GenerativeEstimator):
         starts = self._from_prior(_N_STARTS, _torch_generator(rng))
 
         def fill_in(model, X):
-            model.requires_grad_(False)
             settings = starts.to(X), n_gibbs_steps, _torch_generator(rng, X.device)
             if return_mean:
                 return conditional_means(model, X, *settings)
@@ -732,19 +787,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         with torch.no_grad():
             return self._model.latent_prior().sample(shape, generator)
 
-    def _noise(self, n_samples, seed=None):
-        """Standard normal draws that all rows share; the same ones without a seed."""
-        seed = self._seed if seed is None else seed
-        generator = torch.Generator().manual_seed(seed)
-        shape = n_samples, self._n_features_out
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    def _log_likelihood(self, X, noise, proposal="encoder"):
-        def estimate(model, X):
-            shared = noise.to(X), proposal, self._width
-            return bounds.log_likelihood(observed_entries(model, X), X, *shared)
-
-        return self._by_rows(estimate, X)
+    def _n_first_draws(self):
+        """`n_score_samples`, rounded up to a power of 2."""
+        return 1 << (self.n_score_samples - 1).bit_length()
 
     def _by_rows(self, function, X, *, as_probabilities=False, width=1):
         """function(model, rows of X) of every row of X, which is checked here."""
@@ -766,6 +811,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         double = dtype == np.float64 and device.type != "mps"
         torch_dtype = torch.float64 if double else torch.float32
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
+        model.requires_grad_(False)  # derivatives are taken in h alone
         results, n_columns = [], width * max(X.shape[1], self._width)
         with torch.no_grad():
             for rows in validation.row_blocks(X.shape[0], n_columns):

@@ -2,7 +2,8 @@
 
 A prior is a module, so its parameters are trained with the networks. Called as
 ``prior(encode)`` it answers with a distribution that has ``log_prob(H)``,
-``kl(H, mean, log_std)`` and ``sample(shape, generator)``. ``encode`` maps rows to the
+``kl(H, mean, log_std)``, ``sample(shape, generator)``, and ``transport``, which turns
+given normal and uniform numbers into draws. ``encode`` maps rows to the
 mean and log standard deviation of q(h | x). Only ``VampPrior`` uses it, once per call.
 
 References
@@ -49,6 +50,10 @@ class Normal:
         """Draws of the given shape, (n_samples, n_components)."""
         return torch.randn(shape, generator=generator)
 
+    def transport(self, normal, uniform):
+        """Draws made of standard normal numbers, shape (n_samples, n_components)."""
+        return normal
+
 
 class GaussianMixture(NamedTuple):
     """The distribution sum_k w_k N(h | mean_k, diag std_k^2).
@@ -79,6 +84,12 @@ class GaussianMixture(NamedTuple):
         )
         noise = torch.randn(shape, generator=generator)
         return self.means[part] + torch.exp(self.log_stds[part]) * noise
+
+    def transport(self, normal, uniform):
+        """Draws made of standard normal numbers and of uniform ones, (n_samples,)."""
+        ends = self.log_weights.exp().cumsum(dim=0)
+        part = torch.searchsorted(ends, uniform).clamp(max=len(ends) - 1)
+        return self.means[part] + torch.exp(self.log_stds[part]) * normal
 
 
 def _mixture_log_density(rows, means, log_stds, log_weights):
