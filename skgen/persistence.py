@@ -193,7 +193,8 @@ def _run_from_plain(plain):
     if run.best_bound is None:
         run.best_bound = -np.inf
     numbers = run.position, run.seconds, run.tol, run.best_bound
-    counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup, *run.n_rows
+    counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup
+    counts += run.n_halved, *run.n_rows
     if (
         not all(type(number) is float and number == number for number in numbers)
         or not all(map(_is_count, counts))

@@ -45,6 +45,8 @@ class Run:
     """Of training and scoring, earlier runs of the model included."""
     n_stale: int = 0
     """Epochs without a gain."""
+    n_halved: int = 0
+    """How often the learning rate was halved because training diverged."""
     finishing: bool = False
     """Training has returned to the best state and finishes the schedule."""
     best_bound: float = -np.inf
@@ -72,7 +74,8 @@ class Run:
         """The learning rate of each update of the next epoch."""
         end = self.position + self.step
         positions = np.linspace(self.position, end, n_updates, endpoint=False)
-        return step_sizes(self.schedule, learning_rate, positions)
+        rate = learning_rate / 2**self.n_halved
+        return step_sizes(self.schedule, rate, positions)
 
     def warmup_shares(self, n_updates):
         """How much of the warm-up is done at each update of the next epoch, 0 to 1."""

@@ -449,9 +449,10 @@ def hostile_arrays(array):
     yield np.zeros(array.shape, np.float16)
     yield array.astype(np.int8)
     yield np.zeros((0, *array.shape), array.dtype)
-    yield np.concatenate([array.reshape(-1), array.reshape(-1)])
+    if array.size:
+        yield np.concatenate([array.reshape(-1), array.reshape(-1)])
     yield array.reshape(*array.shape, 1)
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and array.size:
         yield np.full_like(array, np.nan)
 
 

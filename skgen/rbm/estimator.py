@@ -1,5 +1,6 @@
 """BinaryRBM: the binary-binary restricted Boltzmann machine as an estimator."""
 
+import copy
 import warnings
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -27,16 +28,16 @@ from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _FEWEST_PARTICLES = 3  # effective, behind a standard error that can be believed
 _ROWS_PER_SNAPSHOT = 1000  # behind the lower bound of log Z
-_NOT_VOUCHED = (
-    "log Z lies between {0.low:.1f} and {0.high:.1f} nats, so that likelihoods may be "
-    "wrong by more than a nat."
+_IN_DOUBT = (
+    "log Z lies between {0.low:.1f} and {0.high:.1f} nats: log-likelihoods may be off "
+    "by more than a nat. Use a smaller learning_rate or negative_phase='tempered', or "
+    "look at estimate_log_partition('bracket') with more n_temperatures."
 )
-_ROWS_PER_SNAPSHOT = 1000  # behind the lower bound of log Z
-_NOT_VOUCHED = (
-    "log Z lies between {0.low:.1f} and {0.high:.1f} nats, so that likelihoods may be "
-    "wrong by more than a nat."
-)
+# The largest step that follows the data: curvature grows with the largest variance of
+# the rows along any direction. On pumsb_star (a variance of 8) twice as large a step
+# leaves modes of the model that no chain has met.
 _LARGEST_RATE, _STABLE_RATE = 0.2, 0.8
+_MOST_HALVINGS = 4
 _UNITS_PER_EPOCH = 12  # enumerated after every epoch: 10 ms at 784 other units
 _BURN_IN = 1000  # Gibbs steps from the chains of training, whose model was another
 _STARTS = 500  # draws from the model that chains of missing entries start from
@@ -67,23 +68,27 @@ class BinaryRBM(GenerativeEstimator):
     P(x, h) = exp(a.x + b.h + x'Wh) / Z over visible units x in {0, 1}^n_features and
     hidden units h in {0, 1}^n_components, fitted by stochastic maximum likelihood.
     ``transform`` gives features, ``score_samples`` log-likelihoods in nats and
-    ``sample`` new rows. The partition function Z is estimated while ``fit`` runs.
+    ``sample`` new rows. The partition function Z is estimated when it is asked for.
 
     The defaults were chosen on five data sets of 400 to 17,000 rows and 64 to 784
     features: digits and breast cancer of scikit-learn (binarised), 10,000 rows of
-    MNIST, plants and pumsb_star. They suit features and images. A Gibbs chain seldom
-    leaves a cluster of the data, and seldom finds a mode of the model that holds no
-    data. The estimate of log Z has the same weakness. For the likelihood of a table use
+    MNIST, plants and pumsb_star. They suit features, images and
+    tables with clusters: chains jump between clusters to draws of a mixture that is
+    fitted to the rows first. Where ``free_energy_gap`` in ``history_`` stays above a
+    nat, or log Z is said to be in doubt, use a smaller `learning_rate` or
     ``negative_phase="tempered"``, which takes five to ten times as long. More epochs
-    with `early_stopping` pay (plants, 100 hidden: -12.43 nats after 50, -12.36 after
-    100). So does a search over `n_components` and, for few rows, `weight_decay`.
+    with `early_stopping` pay. So does a search over `n_components` and, for few rows,
+    `weight_decay`. A fitted model holds up to 2,000 of its training rows.
 
     Parameters
     ----------
     n_components : int, default=256
         Number of hidden units.
-    learning_rate : float, default=0.2
-        Step size of the first epoch, on the mean gradient.
+    learning_rate : float or "auto", default="auto"
+        Step size of the first epoch, on the mean gradient. "auto" is 0.2, or less for
+        wide rows and large clusters: 0.8 over the largest variance of the rows along
+        any direction. It allows for `momentum`. An epoch that diverges is repeated at
+        half the rate, with a warning.
     learning_rate_schedule : {"linear", "constant"}, default="linear"
         "linear" falls to zero over `max_iter`. ``partial_fit`` has no end in view and
         always uses "constant".
@@ -100,7 +105,8 @@ class BinaryRBM(GenerativeEstimator):
     n_gibbs_steps : int, default=1
         Gibbs steps per update.
     negative_phase : {"pcd", "cd", "tempered", "exact"}, default="pcd"
-        How the model's side of the gradient is sampled: persistent chains ("pcd"),
+        How the model's side of the gradient is sampled: persistent chains that now and
+        then jump to another cluster of the data ("pcd"),
         chains that start at the data ("cd"), parallel tempering with ten temperatures
         for each persistent chain ("tempered"), or enumeration of a layer with at most
         20 units ("exact"). If the `swap_rate` in ``history_`` is below a tenth, ten
@@ -133,11 +139,9 @@ class BinaryRBM(GenerativeEstimator):
         Where ``log_partition_`` comes from: enumeration ("exact"), annealed importance
         sampling along the path of training ("rolling") or after it ("ais"). "exact"
         takes up to 25 units in one of the layers; 25 take a minute or two. "auto" is
-        "exact" when a layer has at most 20 units. Otherwise it is "rolling" while
-        ``fit`` runs and "ais" at its end. With a "tempered" negative phase, "auto" is
-        bridge sampling between the temperatures, unless "ais" finds log Z to be larger
-        by 3 nats, in a mode of the model that no chain has met. After ``partial_fit``,
-        which is called often, "auto" enumerates at most 12 units and never runs "ais".
+        "exact" when a layer has at most 20 units, and otherwise annealing from both
+        ends, from a mixture fitted to the rows and from chains and rows. A
+        ConvergenceWarning says where this cannot vouch for log Z to within a nat.
     warm_start : bool, default=False
         ``fit`` continues from the current parameters, chains and particles. A change of
         `n_chains` then has no effect, and log Z stays enumerated if it was.
@@ -155,24 +159,33 @@ class BinaryRBM(GenerativeEstimator):
     intercept_hidden_ : ndarray of shape (n_components,)
         b.
     log_partition_ : float
-        log Z, nats.
+        log Z, nats. It is computed at its first use, and then kept.
     log_partition_std_ : float
         Its standard error, nats; 0 when exact.
+    log_partition_lower_bound_ : float
+        log of the sum of exp(-F(x)) over the distinct rows of the data, nats: log Z is
+        at least as large. After ``partial_fit``, over the rows of the call and a sample
+        of 2,000 earlier ones.
     n_iter_ : int
         Epochs the model has been trained for.
     history_ : numpy.recarray of shape (n_iter_,)
         The learning curve: epoch, seconds, train_log_likelihood (of at most 1,000
         training rows), validation_log_likelihood (nan without held-out rows) and
         log_partition_std, means in nats; swap_rate, the lowest acceptance of swaps
-        between neighbouring temperatures (nan unless tempered).
+        between neighbouring temperatures (nan unless tempered); free_energy_gap, the
+        mean free energy of the chains less that of training rows, nats (nan without
+        persistent chains). Log-likelihoods are followed with `early_stopping`, `X_val`,
+        `verbose`, ``partition_method="rolling"`` or at most 12 units in a layer, else
+        nan.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
 
     Raises
     ------
     FloatingPointError
-        From ``fit`` and ``partial_fit``, naming the epoch, when training diverges. An
-        estimator that was fitted before keeps its earlier model.
+        From ``fit`` and ``partial_fit``, naming the epoch, when training diverges even
+        at a sixteenth of the rate. An estimator that was fitted before keeps its
+        earlier model.
 
     References
     ----------
@@ -509,14 +522,14 @@ class BinaryRBM(GenerativeEstimator):
         """New rows from P(x).
 
         The draws are independent where one of the layers has at most 20 units.
-        Otherwise the weighted particles behind ``log_partition_`` are resampled and
-        moved on by Gibbs steps.
+        Otherwise they are states of Gibbs chains that now and then jump to draws of a
+        mixture. The chains start at the chains of training and at rows of the data.
 
         Parameters
         ----------
         n_samples : int, default=1
         n_gibbs_steps : int, default=None
-            Steps from the particles; None: 100. Exact draws need none.
+            Steps of each chain after its first; None: 100. Exact draws need none.
         random_state : int, RandomState instance or None, default=None
             None: the estimator's own.
 
@@ -622,12 +635,13 @@ class BinaryRBM(GenerativeEstimator):
 
         Parameters
         ----------
-        method : {"ais", "reverse_ais", "exact"}, default="ais"
-            "ais": annealed importance sampling from a product of marginals. On average
-            its log Z is too small and likelihoods are optimistic. "reverse_ais": the
-            same from draws of the model. On average it is pessimistic, if the draws are
-            in all modes of the model. "exact": enumeration of a layer with at most 25
-            units.
+        method : {"ais", "reverse_ais", "bracket", "exact"}, default="ais"
+            "ais": annealed importance sampling from a mixture fitted to the rows. On
+            average its log Z is too small and likelihoods are optimistic.
+            "reverse_ais": the same from draws of the model. On average it is
+            pessimistic, if the draws are in all modes of the model. "bracket": both,
+            joined by Bennett's equation, with an interval and a verdict. "exact":
+            enumeration of a layer with at most 25 units.
         n_chains : int, default=100
             Independent particles of AIS.
         n_temperatures : int, default=1000
@@ -637,8 +651,9 @@ class BinaryRBM(GenerativeEstimator):
 
         Returns
         -------
-        LogPartition
-            value and std_error in nats, effective_sample_size, method.
+        LogPartition or Bracket
+            value and std_error in nats, effective_sample_size, method, lower_bound; of
+            a bracket also low, high and reliable.
 
         Raises
         ------
@@ -647,12 +662,12 @@ class BinaryRBM(GenerativeEstimator):
 
         Notes
         -----
-        "reverse_ais" starts from exact draws where a layer has at most 20 units.
-        Otherwise it starts from the chains of training, moved on by 1,000 Gibbs steps
-        (after "cd" and "exact", from the product of the marginals). A mode that the
-        chains have not met is missing from "reverse_ais". If a few particles of "ais"
-        meet it, the log Z of "ais" is larger and its effective sample size is small:
-        then believe "ais". Agreement of the two proves little where both miss a mode.
+        "reverse_ais" and "bracket" start from the chains of training ("pcd" and
+        "tempered" keep them) and from rows of the data, both moved on by 50 Gibbs
+        steps. The interval of a bracket holds every estimate, each from its own
+        source, with two standard errors to spare. `reliable` says whether it vouches
+        for `value` to within a nat. No value is below ``log_partition_lower_bound_``,
+        save that of "reverse_ais".
 
         Examples
         --------
@@ -772,8 +787,25 @@ class BinaryRBM(GenerativeEstimator):
         if rate == "auto":
             stable = _STABLE_RATE / max(run.state.largest_variance, 1)
             rate = min(_LARGEST_RATE, stable) * (1 - self.momentum)
-        rates = run.learning_rates(rate, trainer.n_updates)
-        return trainer.epoch(run.state, rates)
+        before, n_halved = copy.deepcopy(run.state), run.n_halved
+        while True:
+            rates = run.learning_rates(rate, trainer.n_updates)
+            try:
+                state = trainer.epoch(run.state, rates)
+                break
+            except FloatingPointError:
+                if run.n_halved >= _MOST_HALVINGS:
+                    raise
+                run.state = copy.deepcopy(before)
+                run.n_halved += 1
+        if run.n_halved > n_halved:
+            warnings.warn(
+                f"Training diverged. The epoch was repeated with a learning rate of "
+                f"{rates[0]:.3g}, and the rate stays as much smaller.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return state
 
     def _evaluate(self, state, X, X_val):
         energies = self._free_energies(state.average, X)
@@ -876,11 +908,13 @@ class BinaryRBM(GenerativeEstimator):
             )
             if not estimate.reliable:
                 warnings.warn(
-                    _NOT_VOUCHED.format(estimate), ConvergenceWarning, stacklevel=4
+                    _IN_DOUBT.format(estimate), ConvergenceWarning, stacklevel=4
                 )
         return estimate
 
     def _attributes(self, state, summary, dtype):
+        if not state.seen.priority.size:
+            raise ValueError("a model without any row it was fitted to")
         parameters = state.average.astype(validation.float_dtype(dtype))
         return {
             "components_": parameters.weights.T,

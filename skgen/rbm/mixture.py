@@ -27,6 +27,7 @@ TURNS = 5
 """Steps of a chain in which it tries to jump once."""
 
 _MOST_VALUES = 2**22  # of the rows that are used
+_SCALES = 1, 0.7, 0.5, 0.35, 0.25  # of log-odds, for wider proposals
 _MOST_PARTS = 128
 _GROWTH = 4  # of the number of parts, from one mixture to the next
 _SEED_ROWS = 2000  # that parts start from
@@ -96,6 +97,37 @@ def draw(mixture, n, rng):
     return bernoulli(logistic(mixture.log_odds[parts]), rng)
 
 
+def flattened(mixture, scale):
+    """The mixture with all log-odds multiplied by `scale`, its weights unchanged."""
+    log_odds = (scale * mixture.log_odds).astype(np.float32)
+    log_weights = mixture.log_empty + softplus_sum(mixture.log_odds)
+    log_empty = log_weights - softplus_sum(log_odds)
+    return Mixture(log_odds, log_empty.astype(np.float32))
+
+
+def within_reach(parameters, mixture, X, rng):
+    """The mixture flattened until its draws are as likely as possible to be accepted.
+
+    While a model is learned it is wider than the data. X are draws from it.
+    """
+    best, largest = None, -np.inf
+    for scale in _SCALES:
+        candidate = flattened(mixture, scale)
+        drawn = draw(candidate, len(X), rng)
+        now, then = (_log_ratio(parameters, candidate, x) for x in (X, drawn))
+        likely = np.minimum(then[:, None] - now, 0).mean()
+        if likely > largest:
+            best, largest = candidate, likely
+    return best
+
+
+def _log_ratio(parameters, mixture, X, inputs=None):
+    """log P(x) - log q(x) up to a constant; `inputs` are b + x'W if known."""
+    inputs = hidden_input(parameters, X) if inputs is None else inputs
+    log_f = X @ parameters.visible_bias + softplus_sum(inputs)
+    return log_f - log_probability(mixture, X)
+
+
 def jump(parameters, mixture, X, inputs, rng):
     """Move the rows of X, draws from P(x), to draws from the mixture, in place.
 
@@ -105,10 +137,8 @@ def jump(parameters, mixture, X, inputs, rng):
     """
     drawn = draw(mixture, len(X), rng).astype(X.dtype, copy=False)
     inputs_drawn = hidden_input(parameters, drawn)
-    now, then = (
-        x @ parameters.visible_bias + softplus_sum(z) - log_probability(mixture, x)
-        for x, z in ((X, inputs), (drawn, inputs_drawn))
-    )
+    now = _log_ratio(parameters, mixture, X, inputs)
+    then = _log_ratio(parameters, mixture, drawn, inputs_drawn)
     accepted = np.log1p(-rng.random(len(X))) < then - now
     X[accepted], inputs[accepted] = drawn[accepted], inputs_drawn[accepted]
 

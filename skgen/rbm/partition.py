@@ -180,17 +180,19 @@ def _joined(forward, backward):
 def closing_estimate(state, seen, lower_bound, with_chains, rng):
     """The bracket of log Z of ``state.average`` after training.
 
-    The first one, of few temperatures, tells how many it takes.
+    The first one, of few temperatures, tells how many it takes. One that is in doubt
+    is repeated with four times as many.
     """
     model = state.average, state.base
     starts = near_equilibrium(state, seen, with_chains, _N_PARTICLES, rng)
-    estimate = bracket(*model, starts, lower_bound, _FIRST_TEMPERATURES, rng)
-    variance = 2 * _N_PARTICLES * estimate.std_error**2
-    if variance <= _AIMED_VARIANCE and estimate.reliable:
-        return estimate
-    n = min(_FIRST_TEMPERATURES * variance / _AIMED_VARIANCE, _MOST_TEMPERATURES)
-    n = max(int(n), 4 * _FIRST_TEMPERATURES)
-    return bracket(*model, starts, lower_bound, n, rng)
+    n = _FIRST_TEMPERATURES
+    for _ in range(3):
+        found = bracket(*model, starts, lower_bound, n, rng)
+        variance = 2 * _N_PARTICLES * found.std_error**2
+        if n == _MOST_TEMPERATURES or (found.reliable and variance < _AIMED_VARIANCE):
+            break
+        n = int(np.clip(n * variance / _AIMED_VARIANCE, 4 * n, _MOST_TEMPERATURES))
+    return found
 
 
 def running_estimate(state, lower_bound):

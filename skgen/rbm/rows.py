@@ -1,8 +1,8 @@
 """The rows a model has seen, and the lower bound that they put under log Z.
 
-Probabilities add up to at most 1, also those of the distinct rows of the data:
+The probabilities of the distinct rows of the data add up to at most 1. Therefore
 
-    log Z >= log sum over distinct rows of exp(-F(x))
+    log Z >= log sum over distinct rows of exp(-F(x)).
 
 An estimate of log Z below this bound is false, whatever its standard error is.
 

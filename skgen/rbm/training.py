@@ -21,7 +21,7 @@ from skgen.rbm.gradients import (
     phase_weights,
     uncentred,
 )
-from skgen.rbm.mixture import TURNS, Mixture, jump
+from skgen.rbm.mixture import TURNS, Mixture, jump, within_reach
 from skgen.rbm.rows import SeenRows, no_rows
 from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
@@ -35,6 +35,7 @@ _ROLLING_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
 _UPDATES_PER_AVERAGE = 5  # decay and averaging cost passes over the weights
 _ROWS_OF_VARIANCE, _VALUES_OF_VARIANCE, _POWER_STEPS = 1000, 2**23, 10
+_PROPOSALS = 100  # that choose the mixture of an epoch
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -164,6 +165,7 @@ class Trainer:
         n_chains = _chains_per_update(settings, len(state.chains), settings.batch_size)
         stride = _updates_per_move(settings, n_chains)
         memory = new_memory(settings.batch_size + n_chains, state.parameters)
+        proposal = _proposal(state, settings)
         n_averaged, n_rolled = 0, state.n_updates
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
             for n_done, batch in enumerate(batches, start=1):
@@ -172,7 +174,7 @@ class Trainer:
                 if self.resample:  # they are probabilities
                     bernoulli(rows, rng, out=rows)
                 rate = learning_rates[n_done - 1]
-                state = update(state, memory, batch.size, settings, rate)
+                state = update(state, memory, batch.size, settings, rate, proposal)
                 last = n_done == self.n_updates
                 if last or state.n_updates % _UPDATES_PER_AVERAGE == 0:
                     rates = learning_rates[n_averaged:n_done]
@@ -209,10 +211,11 @@ def new_memory(n, parameters):
     return Memory(X, P, weights)
 
 
-def update(state, memory, n_rows, settings, learning_rate):
+def update(state, memory, n_rows, settings, learning_rate, proposal):
     """One update in place: the gradient on a batch and a step with momentum.
 
-    The batch is in the first `n_rows` of ``memory.X``. The weights have not decayed
+    The batch is in the first `n_rows` of ``memory.X``. Persistent chains jump to draws
+    from `proposal`, a mixture. The weights have not decayed
     and the average has not moved afterwards.
     """
     n_model = _chains_per_update(settings, len(state.chains), n_rows)
@@ -223,7 +226,7 @@ def update(state, memory, n_rows, settings, learning_rate):
     if settings.negative_phase == "pcd":
         # a fifth of the chains by turns
         turn = slice(n_rows + state.n_updates % TURNS, n, TURNS)
-        jump(state.parameters, state.base, X[turn], inputs[turn], state.rng)
+        jump(state.parameters, proposal, X[turn], inputs[turn], state.rng)
     logistic(inputs)
     if settings.negative_phase in ("pcd", "tempered"):
         bernoulli(P[n_rows:n], state.rng, out=state.chains)
@@ -241,6 +244,14 @@ def update(state, memory, n_rows, settings, learning_rate):
             positive -= rate * negative
     _ascend(state, uncentred(step, offsets), settings.momentum)
     return state._replace(n_updates=state.n_updates + 1)
+
+
+def _proposal(state, settings):
+    """The mixture that persistent chains jump to in this epoch."""
+    if settings.negative_phase != "pcd":
+        return None
+    X = sample_visible(state.parameters, state.chains, state.rng)
+    return within_reach(state.parameters, state.base, X[:_PROPOSALS], state.rng)
 
 
 def _draw_from_model(state, X_data, settings, out):

@@ -335,6 +335,38 @@ def test_distinct_rows_have_a_total_of_at_most_one(method):
         assert found.value >= found.lower_bound == rbm.log_partition_lower_bound_
 
 
+def wide_clusters():
+    """Two far clusters in 1,200 columns: a variance of 300 along one direction."""
+    rng = np.random.default_rng(0)
+    cluster = rng.integers(0, 2, (200, 1))
+    return (cluster ^ (rng.random((200, 1200)) < 0.05)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("negative_phase", ["pcd", "tempered"])
+def test_default_steps_suit_wide_rows(negative_phase):
+    X = wide_clusters()
+    rbm = BinaryRBM(25, negative_phase=negative_phase, max_iter=10, random_state=0)
+    rbm.fit(X)
+    assert np.abs(rbm.components_).max() < 1
+    independent = BinaryRBM(1, learning_rate=1e-6, max_iter=1, random_state=0).fit(X)
+    assert rbm.score(X) > independent.score(X) + 100
+
+
+def test_an_epoch_that_diverges_is_repeated_at_half_the_rate():
+    X = wide_clusters()
+    rbm = BinaryRBM(25, learning_rate=8.0, max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="learning rate of") as warned:
+        rbm.fit(X)
+    assert len(warned) == 1
+    assert np.all(np.isfinite(rbm.components_))
+    assert rbm.n_iter_ == 2
+
+
+def test_absurd_rates_end_in_an_error():
+    with pytest.raises(FloatingPointError, match="Epoch 1"):
+        BinaryRBM(4, learning_rate=1e6, random_state=0).fit(small_data())
+
+
 def test_partial_fit_keeps_the_bound_of_rows_it_has_seen():
     rng = np.random.default_rng(0)
     X = (rng.random((60, 30)) < rng.random(30)).astype(np.uint8)
