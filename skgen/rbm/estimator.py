@@ -545,9 +545,9 @@ class BinaryRBM(GenerativeEstimator):
         >>> X = np.repeat([[0, 0, 0], [1, 1, 1]], 100, axis=0)
         >>> BinaryRBM(2, random_state=0).fit(X).sample(4, random_state=1)
         array([[1, 1, 1],
-               [1, 1, 1],
                [0, 0, 0],
-               [1, 1, 1]])
+               [1, 1, 1],
+               [0, 0, 0]])
         """
         check_is_fitted(self)
         n_samples = validation.check_count(n_samples, "n_samples", 1)

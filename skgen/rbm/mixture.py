@@ -110,14 +110,14 @@ def within_reach(parameters, mixture, X, rng):
 
     While a model is learned it is wider than the data. X are draws from it.
     """
-    best, largest = None, -np.inf
+    best, largest = mixture, -np.inf
     for scale in _SCALES:
         candidate = flattened(mixture, scale)
         drawn = draw(candidate, len(X), rng)
         now, then = (_log_ratio(parameters, candidate, x) for x in (X, drawn))
-        likely = np.minimum(then[:, None] - now, 0).mean()
-        if likely > largest:
-            best, largest = candidate, likely
+        accepted, _ = log_sum(np.minimum(then[:, None] - now, 0).ravel())
+        if accepted > largest:
+            best, largest = candidate, accepted
     return best
 
 

@@ -242,3 +242,27 @@ def test_far_clusters_have_draws_of_both(brute_force):
     drawn = state_numbers(mixture.draw(base, 3000, np.random.default_rng(13)))
     counts = np.bincount(drawn, minlength=32)[[0, 12, 31]]
     assert np.all(counts > 800)
+
+
+def test_flattened_keeps_the_weights_and_scales_the_log_odds(base):
+    X = all_states(5)
+    same = mixture.flattened(base, 1)
+    assert_allclose(mixture.log_joint(same, X), mixture.log_joint(base, X), rtol=1e-5)
+    flat = mixture.flattened(base, 0)
+    assert_allclose(np.exp(mixture.log_probability(flat, X)), 1 / 32, rtol=1e-5)
+    half = np.exp(mixture.log_joint(mixture.flattened(base, 0.5), X)).sum(axis=0)
+    weights = np.exp(mixture.log_joint(base, X)).sum(axis=0)
+    assert_allclose(half, weights, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1, 0.5, 0.25])
+def test_proposals_are_as_wide_as_the_model(scale):
+    """A model that is a product, and a mixture of its cluster and a far one."""
+    log_odds = 4.0 * np.random.default_rng(0).choice([-1, 1], 60)
+    P = 1 / (1 + np.exp(-np.stack([log_odds, -log_odds])))
+    base = mixture.new_mixture(np.full(2, 0.5), P)
+    model = RBMParameters(np.zeros((60, 1)), scale * log_odds, np.zeros(1))
+    rng = np.random.default_rng(1)
+    X = exact_samples(model, 200, rng)
+    found = mixture.within_reach(model, base, X, rng)
+    assert_allclose(found.log_odds, scale * base.log_odds, rtol=1e-6)

@@ -63,7 +63,7 @@ def updated(state, rows, settings, learning_rate):
     """The state after an update with these rows as the batch."""
     memory = new_memory(2 * len(rows) + len(state.chains), state.parameters)
     memory.X[: len(rows)] = rows
-    return update(state, memory, len(rows), settings, learning_rate)
+    return update(state, memory, len(rows), settings, learning_rate, state.base)
 
 
 def test_starts_as_the_product_of_the_marginals(X):
@@ -178,7 +178,7 @@ def moved_chains(state, n_gibbs_steps=1):
     memory = new_memory(1 + len(state.chains), state.parameters)
     memory.X[0] = 0
     settings = PLAIN._replace(negative_phase="pcd", n_gibbs_steps=n_gibbs_steps)
-    state = update(state, memory, 1, settings, 1e-9)
+    state = update(state, memory, 1, settings, 1e-9, state.base)
     # the memory still holds the states
     return memory.X[1:-2], state.chains
 
@@ -240,13 +240,14 @@ def test_each_chain_jumps_once_in_five_updates(X, monkeypatch):
     address = memory.X.__array_interface__["data"][0]
     for n_rows in (8, 8, 3, 8, 1):
         memory.X[:n_rows] = X[:n_rows]
-        state = update(state, memory, n_rows, settings, 0.1)
+        state = update(state, memory, n_rows, settings, 0.1, state.base)
     assert sorted(chosen) == list(range(12))
 
 
 @pytest.mark.parametrize("negative_phase", ["cd", "tempered", "exact"])
 def test_only_persistent_chains_jump(X, monkeypatch, negative_phase):
     monkeypatch.delattr(training, "jump")
+    monkeypatch.delattr(training, "within_reach")
     settings = PLAIN._replace(negative_phase=negative_phase)
     train_epoch(new_state(X), X, settings, np.full(1, 0.1))
 
