@@ -1,6 +1,7 @@
 """What the generative estimators share: fitting, the score, reconstruction, saving."""
 
 import copy
+import time
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
@@ -299,6 +300,7 @@ class GenerativeEstimator(
 
     def _begin(self, X, X_val, *, is_fit):
         """The rows, and the run at its beginning or where it was cut short."""
+        started = time.perf_counter()
         resumes = hasattr(self, "_state") and (self.warm_start or not is_fit)
         state = self._state_to_resume() if resumes else None
         X, dtype = self._training_rows(X, reset=not resumes)
@@ -326,6 +328,7 @@ class GenerativeEstimator(
             state = self._initial_state(X, rng)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             run.n_warmup = getattr(self, "kl_warmup", 0) if is_fit else 0
+        run.seconds += time.perf_counter() - started
         return rows, run
 
     def _new_run(self, state, is_fit, n_rows, patient):

@@ -42,7 +42,7 @@ class Run:
     n_epochs: int = 0
     """Epochs of this run."""
     seconds: float = 0.0
-    """Of training and scoring, earlier runs of the model included."""
+    """Of preparation, training and scoring, earlier runs of the model included."""
     n_stale: int = 0
     """Epochs without a gain."""
     n_halved: int = 0

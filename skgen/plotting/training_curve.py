@@ -71,6 +71,11 @@ class TrainingCurveDisplay(Display):
         score, name = "log_likelihood", "Log-likelihood"
         if "train_elbo" in history.dtype.names:
             score, name = "elbo", "ELBO"
+        if np.all(np.isnan(history[f"train_{score}"])):
+            raise ValueError(
+                "The fit did not follow the log-likelihood: fit with X_val, with "
+                "early_stopping, with verbose=1 or with partition_method='rolling'."
+            )
         return cls(
             epoch=history.epoch,
             train=history[f"train_{score}"],

@@ -34,7 +34,7 @@ from scipy.special import logsumexp
 
 from skgen.rbm.energy import hidden_input
 from skgen.rbm.mixture import draw, drawn_parts, log_joint
-from skgen.rbm.tempering import log_density, path_terms, tempered_step
+from skgen.rbm.tempering import log_density, model_term, path_terms, tempered_step
 
 _FEWEST_STAGES = 100  # of a rolling particle, so that early paths are not too coarse
 
@@ -110,9 +110,10 @@ def anneal(parameters, base, particles, beta, rng):
     `beta` has one entry per particle.
     """
     X, inputs, joint, density, _, log_weight = particles
+    base_term, shares = path_terms(joint, beta)
     log_weight = log_weight - density
-    log_weight += log_density(parameters, X, inputs, joint, beta)
-    parts = drawn_parts(path_terms(joint, beta)[1], rng)
+    log_weight += model_term(parameters, X, inputs, beta) + base_term
+    parts = drawn_parts(shares, rng)
     X = tempered_step(parameters, base, inputs, parts, beta, rng)
     return _particles_at(parameters, base, X, beta, log_weight)
 

@@ -665,7 +665,7 @@ class BinaryRBM(GenerativeEstimator):
         "reverse_ais" and "bracket" start from the chains of training ("pcd" and
         "tempered" keep them) and from rows of the data, both moved on by 50 Gibbs
         steps. The interval of a bracket holds every estimate, each from its own
-        source, with two standard errors to spare. `reliable` says whether it vouches
+        source, with three standard errors to spare. `reliable` says whether it vouches
         for `value` to within a nat. No value is below ``log_partition_lower_bound_``,
         save that of "reverse_ais".
 

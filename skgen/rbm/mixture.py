@@ -30,7 +30,7 @@ _MOST_VALUES = 2**22  # of the rows that are used
 _SCALES = 1, 0.7, 0.5, 0.35, 0.25  # of log-odds, for wider proposals
 _MOST_PARTS = 128
 _GROWTH = 4  # of the number of parts, from one mixture to the next
-_SEED_ROWS = 2000  # that parts start from
+_SEED_ROWS = 1000  # that parts start from
 _EM_STEPS = 8
 _HELD_OUT = 5  # a row of five chooses the number of parts
 _SMALLEST_GAIN = 0.01  # of the held-out rows, nats, that more parts must bring
@@ -186,7 +186,9 @@ def _fitted(rows, n_parts, marginals, rng):
     n = len(rows)
     # far from each other, so that no cluster is left without one
     seed = int(rng.integers(2**31))
-    seeds, _ = kmeans_plusplus(rows[:_SEED_ROWS], n_parts, random_state=seed)
+    seeds, _ = kmeans_plusplus(
+        rows[:_SEED_ROWS], n_parts, n_local_trials=1, random_state=seed
+    )
     P = np.clip(_OWN_SHARE * seeds + (1 - _OWN_SHARE) * marginals, 1e-3, 1 - 1e-3)
     mixture = new_mixture(np.full(n_parts, 1 / n_parts), P)
     for _ in range(_EM_STEPS):

@@ -155,5 +155,9 @@ def log_density(parameters, X, inputs, joint, beta):
 
     `inputs` is b + x'W, `joint` is log q(x, k).
     """
-    model = beta * (X @ parameters.visible_bias) + softplus_sum(beta[:, None] * inputs)
-    return model + path_terms(joint, beta)[0]
+    return model_term(parameters, X, inputs, beta) + path_terms(joint, beta)[0]
+
+
+def model_term(parameters, X, inputs, beta):
+    """The part of log f_beta(x) that the base has no share in."""
+    return beta * (X @ parameters.visible_bias) + softplus_sum(beta[:, None] * inputs)

@@ -333,14 +333,13 @@ def _updates_per_move(settings, n_chains):
     """Updates between moves of the rolling particles, to keep their budget.
 
     In products with W per row, an update takes two for each row of data, one for each
-    chain and two for each of its Gibbs steps. A move takes three for each particle, and
-    its logarithms as long as a fourth. Small updates spend their time elsewhere: they
-    have at most ten to a move. The model changes most at first, with fewer to a move.
+    chain and two for each of its Gibbs steps. A move takes as long as seven for each
+    particle: three products, logarithms, random numbers and the base.
     """
     if settings.negative_phase == "tempered":
         n_chains *= N_TEMPERATURES
     per_update = 2 * settings.batch_size + (1 + 2 * settings.n_gibbs_steps) * n_chains
-    return min(10, math.ceil(4 * N_PARTICLES / (_ROLLING_BUDGET * per_update)))
+    return math.ceil(7 * N_PARTICLES / (_ROLLING_BUDGET * per_update))
 
 
 def _check_finite(state, learning_rate):
