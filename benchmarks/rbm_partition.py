@@ -25,11 +25,9 @@ def far_clusters(n_clusters, n_features, noise, seed):
 
 def trained(X, n_components, seed):
     """A model with a weight of at least 5: the epochs double until there is one."""
-    rbm = BinaryRBM(
-        n_components, learning_rate=0.5, weight_decay=0, max_iter=5, random_state=seed
-    )
+    rbm = BinaryRBM(n_components, weight_decay=0, max_iter=5, random_state=seed)
     rbm.fit(X).set_params(warm_start=True)
-    while np.abs(rbm.components_).max() < LARGEST_WEIGHT and rbm.n_iter_ < 2000:
+    while np.abs(rbm.components_).max() < LARGEST_WEIGHT and rbm.n_iter_ < 300:
         rbm.set_params(max_iter=rbm.n_iter_).fit(X)
     return rbm
 

@@ -663,7 +663,7 @@ class BinaryRBM(GenerativeEstimator):
         Notes
         -----
         "reverse_ais" and "bracket" start from the chains of training ("pcd" and
-        "tempered" keep them) and from rows of the data, both moved on by 50 Gibbs
+        "tempered" keep them) and from rows of the data, both moved on by 100 Gibbs
         steps. The interval of a bracket holds every estimate, each from its own
         source, with three standard errors to spare. `reliable` says whether it vouches
         for `value` to within a nat. No value is below ``log_partition_lower_bound_``,

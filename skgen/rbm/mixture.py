@@ -23,9 +23,6 @@ from skgen.rbm.energy import hidden_input, logistic, softplus_sum
 from skgen.rbm.samplers import bernoulli, sample_visible
 from skgen.validation import dense_rows
 
-TURNS = 5
-"""Steps of a chain in which it tries to jump once."""
-
 _MOST_VALUES = 2**22  # of the rows that are used
 _SCALES = 1, 0.7, 0.5, 0.35, 0.25  # of log-odds, for wider proposals
 _MOST_PARTS = 128
@@ -144,14 +141,10 @@ def jump(parameters, mixture, X, inputs, rng):
 
 
 def relax(parameters, mixture, X, n_steps, rng):
-    """Chains with states X after n_steps of Gibbs sampling, in place.
-
-    In each step a fifth of the chains, by turns, try to jump first.
-    """
-    for step in range(n_steps):
+    """Chains with states X after n_steps, each a jump and a Gibbs step, in place."""
+    for _ in range(n_steps):
         inputs = hidden_input(parameters, X)
-        chosen = slice(step % TURNS, None, TURNS)
-        jump(parameters, mixture, X[chosen], inputs[chosen], rng)
+        jump(parameters, mixture, X, inputs, rng)
         H = bernoulli(logistic(inputs), rng, out=inputs)
         sample_visible(parameters, H, rng, out=X)
     return X

@@ -28,7 +28,7 @@ from skgen.rbm.enumeration import (
     blocks_of_log_state_weights,
     smaller_layer_last,
 )
-from skgen.rbm.mixture import relax
+from skgen.rbm.mixture import relax, within_reach
 from skgen.rbm.rows import unpacked
 from skgen.rbm.samplers import sample_visible
 
@@ -42,7 +42,8 @@ _FIRST_SIZE, _FIRST_TEMPERATURES, _TEMPERATURES = 200, 100, 200
 _SMALLEST_SIZE, _LARGEST_SIZE = 400, 1600  # of the second time
 _AIMED_STD = 0.1
 _MANY_TEMPERATURES = 1000  # where the verdict is in doubt
-_RELAXING_STEPS = 50  # of chains of training and of rows, to the model that is left
+_PROPOSALS = 100  # that choose the mixture for jumps
+_RELAXING_STEPS = 100  # of chains of training and of rows, to the model that is left
 _VOUCHED = 1.0  # nats
 _MARGIN = 3  # standard errors
 _ABOVE_BOUND = 0.01  # nats: rounding must not bring probabilities above 1
@@ -150,17 +151,22 @@ def bracket(parameters, base, starts, lower_bound, n_temperatures, rng):
         apart.append(log_base + _joined(particles.log_weight, back.log_weight)[0])
         weights.append(back.log_weight)
     gain, std_error = _joined(particles.log_weight, np.concatenate(weights))
-    value, size = log_base + gain, 1 / max(std_error, 1e-12) ** 2
-    # mean weights seldom exceed their expectation by much: log Z is seldom far below a
-    # forward estimate, or far above a backward one
-    lows = [value, *apart, *(one.value + one.std_error for one in backward)]
-    highs = [value, *apart, forward.value - forward.std_error]
-    if size < _FEWEST_EFFECTIVE:  # the two ends hardly meet
+    joined = log_base + gain
+    # Mean weights seldom exceed their expectation by much: log Z is seldom far below a
+    # forward estimate, or far above a backward one.
+    lows = [joined, *apart, *(one.value + one.std_error for one in backward)]
+    highs = [joined, *apart, forward.value + forward.std_error]
+    if _FEWEST_EFFECTIVE * std_error**2 > 1:  # the two ends hardly meet
         lows.append(forward.value)
         highs += [one.value for one in backward]
+    value = joined
+    if forward.value - forward.std_error > joined + _MARGIN * std_error:
+        # it has found a mode that no start is in
+        value, std_error = forward.value, forward.std_error
     low = max(min(lows) - _MARGIN * std_error, lower_bound)
     high = max(max(highs) + _MARGIN * std_error, low + _ABOVE_BOUND)
     value = min(max(value, lower_bound + _ABOVE_BOUND), high)
+    size = max(std_error, 1e-6) ** -2
     reliable = max(high - value, value - low) <= _VOUCHED and size >= _FEWEST_EFFECTIVE
     parts = float(value), std_error, size, "bracket", lower_bound
     return Bracket(*parts, float(low), float(high), bool(reliable))
@@ -230,4 +236,5 @@ def near_equilibrium(state, seen, with_chains, n, rng):
         sources.append(sample_visible(state.average, state.chains, rng))
     size = n // len(sources)
     picked = [X[np.resize(rng.permutation(len(X)), size)] for X in sources]
-    return [relax(state.average, state.base, X, _RELAXING_STEPS, rng) for X in picked]
+    wide = within_reach(state.average, state.base, picked[-1][:_PROPOSALS], rng)
+    return [relax(state.average, wide, X, _RELAXING_STEPS, rng) for X in picked]

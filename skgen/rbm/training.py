@@ -21,7 +21,7 @@ from skgen.rbm.gradients import (
     phase_weights,
     uncentred,
 )
-from skgen.rbm.mixture import TURNS, Mixture, jump, within_reach
+from skgen.rbm.mixture import Mixture, jump, within_reach
 from skgen.rbm.rows import SeenRows, no_rows
 from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
@@ -35,6 +35,7 @@ _ROLLING_BUDGET = 0.08  # of the arithmetic of training
 _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
 _UPDATES_PER_AVERAGE = 5  # decay and averaging cost passes over the weights
 _ROWS_OF_VARIANCE, _VALUES_OF_VARIANCE, _POWER_STEPS = 1000, 2**23, 10
+_TURNS = 5  # updates in which a chain tries to jump once
 _PROPOSALS = 100  # that choose the mixture of an epoch
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
@@ -225,7 +226,7 @@ def update(state, memory, n_rows, settings, learning_rate, proposal):
     inputs = hidden_input(state.parameters, X[:n], out=P[:n])
     if settings.negative_phase == "pcd":
         # a fifth of the chains by turns
-        turn = slice(n_rows + state.n_updates % TURNS, n, TURNS)
+        turn = slice(n_rows + state.n_updates % _TURNS, n, _TURNS)
         jump(state.parameters, proposal, X[turn], inputs[turn], state.rng)
     logistic(inputs)
     if settings.negative_phase in ("pcd", "tempered"):

@@ -98,23 +98,6 @@ def test_relaxed_chains_keep_the_distribution(parameters, brute_force, base):
     assert p_value(X, brute_force.visible) > 1e-3
 
 
-def test_chains_jump_by_turns(parameters, base, monkeypatch):
-    """In five steps, each chain once."""
-    chosen = []
-
-    def recorded(parameters, base, X, inputs, rng):
-        assert_allclose(inputs, hidden_input(parameters, X))
-        start = X.__array_interface__["data"][0] - address
-        chosen.append(start // X.base.strides[0] + np.arange(len(X)) * mixture.TURNS)
-
-    monkeypatch.setattr(mixture, "jump", recorded)
-    X = np.zeros((23, 5))
-    address = X.__array_interface__["data"][0]
-    mixture.relax(parameters, base, X, 5, np.random.default_rng(5))
-    assert_array_equal(np.sort(np.concatenate(chosen)), np.arange(23))
-    assert {len(turn) for turn in chosen} == {4, 5}
-
-
 def test_chains_find_a_mode_that_gibbs_sampling_never_finds():
     """Twenty units that agree, on one as often as on zero."""
     parameters = RBMParameters(

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from skgen.rbm import training
 from skgen.rbm.energy import hidden_probability
 from skgen.rbm.gradients import log_likelihood_gradient
-from skgen.rbm.mixture import TURNS, new_mixture
+from skgen.rbm.mixture import new_mixture
 from skgen.rbm.samplers import exact_samples, sample_hidden
 from skgen.rbm.training import (
     Settings,
@@ -218,10 +218,10 @@ def test_a_fifth_of_the_chains_makes_jumps(
     jumps = q * np.minimum(1, weight / weight[:, None])
     jumps += np.diag(1 - jumps.sum(axis=1))
     assert np.abs(stays @ jumps - stays).sum() > 0.3
-    for turn in range(TURNS):
+    for turn in range(training._TURNS):
         expected = stays @ jumps if turn == n_updates else stays
-        assert p_value(X[turn::TURNS], expected) > 1e-3
-        assert p_value(H[turn::TURNS], expected @ to_hidden) > 1e-3
+        assert p_value(X[turn :: training._TURNS], expected) > 1e-3
+        assert p_value(H[turn :: training._TURNS], expected @ to_hidden) > 1e-3
 
 
 def test_each_chain_jumps_once_in_five_updates(X, monkeypatch):
@@ -231,7 +231,7 @@ def test_each_chain_jumps_once_in_five_updates(X, monkeypatch):
     def recorded(parameters, base, X, inputs, rng):
         start = X.__array_interface__["data"][0] - address
         first = start // memory.X.strides[0] - n_rows
-        chosen.extend(first + TURNS * np.arange(len(X)))
+        chosen.extend(first + training._TURNS * np.arange(len(X)))
 
     monkeypatch.setattr(training, "jump", recorded)
     state, settings = new_state(X), PLAIN._replace(negative_phase="pcd")
