@@ -1,10 +1,10 @@
 """log Z by annealing from both ends, its interval and its verdict, against enumeration.
 
-The models have 14 to 20 hidden units and weights above 5. The data sets without a file
-are digits and two of far clusters, which Gibbs chains do not cross. "covered" says
-whether the interval of the bracket holds exact log Z, "reliable" is its own verdict.
-The lower bound is that of the distinct rows. AIS has as many particles and temperatures
-as the bracket has at either end.
+The models have 14 to 20 hidden units and are trained until a weight is 5, or for 320
+epochs. The data sets without a file are digits and two of far clusters, which Gibbs
+chains do not cross. "covered" says whether the interval of the bracket holds exact
+log Z; "reliable" is its verdict. The lower bound comes from the distinct rows. AIS has
+as many particles and temperatures as the bracket has at either end.
 """
 
 import numpy as np
@@ -24,11 +24,13 @@ def far_clusters(n_clusters, n_features, noise, seed):
 
 
 def trained(X, n_components, seed):
-    """A model with a weight of at least 5: the epochs double until there is one."""
-    rbm = BinaryRBM(n_components, weight_decay=0, max_iter=5, random_state=seed)
-    rbm.fit(X).set_params(warm_start=True)
-    while np.abs(rbm.components_).max() < LARGEST_WEIGHT and rbm.n_iter_ < 300:
-        rbm.set_params(max_iter=rbm.n_iter_).fit(X)
+    """A model with a weight of at least 5: 20, 80 or 320 epochs make it."""
+    for max_iter in (20, 80, 320):
+        rbm = BinaryRBM(
+            n_components, weight_decay=0, max_iter=max_iter, random_state=seed
+        ).fit(X)
+        if np.abs(rbm.components_).max() >= LARGEST_WEIGHT:
+            break
     return rbm
 
 

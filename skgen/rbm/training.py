@@ -335,12 +335,13 @@ def _updates_per_move(settings, n_chains):
 
     In products with W per row, an update takes two for each row of data, one for each
     chain and two for each of its Gibbs steps. A move takes as long as seven for each
-    particle: three products, logarithms, random numbers and the base.
+    particle: three products, logarithms, random numbers and the base. Small updates
+    spend their time elsewhere: they have at most 14 to a move.
     """
     if settings.negative_phase == "tempered":
         n_chains *= N_TEMPERATURES
     per_update = 2 * settings.batch_size + (1 + 2 * settings.n_gibbs_steps) * n_chains
-    return math.ceil(7 * N_PARTICLES / (_ROLLING_BUDGET * per_update))
+    return min(14, math.ceil(7 * N_PARTICLES / (_ROLLING_BUDGET * per_update)))
 
 
 def _check_finite(state, learning_rate):

@@ -232,7 +232,7 @@ def test_rolling_within_its_standard_error(binary_digits):
             16,
             learning_rate=0.5,
             max_iter=30,
-            batch_size=50,
+            batch_size=20,
             partition_method="rolling",
             random_state=seed,
         ).fit(binary_digits)
