@@ -33,6 +33,12 @@ _IN_DOUBT = (
     "by more than a nat. Use a smaller learning_rate or negative_phase='tempered', or "
     "look at estimate_log_partition('bracket') with more n_temperatures."
 )
+_REFUTED = (
+    "log Z by {0.method} was below {0.lower_bound:.1f} nats, which is certain from the "
+    "rows, and is set to that: log-likelihoods are too large. Use "
+    "partition_method='auto'."
+)
+_AIS_SIZES = 500, 1000  # particles and temperatures, where "ais" is asked for
 # The largest step that follows the data: curvature grows with the largest variance of
 # the rows along any direction. On pumsb_star (a variance of 8) twice as large a step
 # leaves modes of the model that no chain has met.
@@ -899,17 +905,18 @@ class BinaryRBM(GenerativeEstimator):
             estimate = partition.running_estimate(state, bound)
         elif method == "ais":
             model = state.average, state.base
-            estimate, _ = partition.annealed_log_partition(*model, 500, 1000, rng)
+            estimate, _ = partition.annealed_log_partition(*model, *_AIS_SIZES, rng)
             estimate = partition.bounded(estimate, bound)
         else:
-            keeps_chains = self._keeps_chains()
-            estimate = partition.closing_estimate(
-                state, state.seen, bound, keeps_chains, rng
-            )
-            if not estimate.reliable:
-                warnings.warn(
-                    _IN_DOUBT.format(estimate), ConvergenceWarning, stacklevel=4
-                )
+            chains = self._keeps_chains()
+            estimate = partition.closing_estimate(state, state.seen, bound, chains, rng)
+        message = None
+        if not getattr(estimate, "reliable", True):
+            message = _IN_DOUBT.format(estimate)
+        elif estimate.value <= bound + partition.ABOVE_BOUND:
+            message = _REFUTED.format(estimate)
+        if message:
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return estimate
 
     def _attributes(self, state, summary, dtype):

@@ -32,6 +32,9 @@ from skgen.rbm.mixture import relax, within_reach
 from skgen.rbm.rows import unpacked
 from skgen.rbm.samplers import sample_visible
 
+ABOVE_BOUND = 0.01
+"""Nats; rounding must not bring the sum of probabilities above 1."""
+
 _BENNETT_STEPS = 1000
 _BENNETT_TOLERANCE = 1e-6  # nats
 
@@ -46,7 +49,6 @@ _PROPOSALS = 100  # that choose the mixture for jumps
 _RELAXING_STEPS = 100  # of chains of training and of rows, to the model that is left
 _VOUCHED = 1.0  # nats
 _MARGIN = 3  # standard errors
-_ABOVE_BOUND = 0.01  # nats: rounding must not bring probabilities above 1
 _FEWEST_EFFECTIVE = 10
 
 
@@ -164,8 +166,8 @@ def bracket(parameters, base, starts, lower_bound, n_temperatures, rng):
         # it has found a mode that no start is in
         value, std_error = forward.value, forward.std_error
     low = max(min(lows) - _MARGIN * std_error, lower_bound)
-    high = max(max(highs) + _MARGIN * std_error, low + _ABOVE_BOUND)
-    value = min(max(value, lower_bound + _ABOVE_BOUND), high)
+    high = max(max(highs) + _MARGIN * std_error, low + ABOVE_BOUND)
+    value = min(max(value, lower_bound + ABOVE_BOUND), high)
     size = max(std_error, 1e-6) ** -2
     reliable = max(high - value, value - low) <= _VOUCHED and size >= _FEWEST_EFFECTIVE
     parts = float(value), std_error, size, "bracket", lower_bound
@@ -221,7 +223,7 @@ def running_estimate(state, lower_bound):
 
 def bounded(estimate, lower_bound):
     """The estimate, raised above the lower bound where it is not."""
-    value = max(estimate.value, lower_bound + _ABOVE_BOUND)
+    value = max(estimate.value, lower_bound + ABOVE_BOUND)
     return estimate._replace(value=value, lower_bound=lower_bound)
 
 
