@@ -851,7 +851,8 @@ class BinaryRBM(GenerativeEstimator):
             return partition.exact_log_partition(state.average)
         if state.rolling is None:
             return None
-        return partition.running_estimate(state, distinct_bound(energies, X))
+        bound = distinct_bound(energies, X)
+        return partition.running_estimate(state, bound, self._keeps_chains())
 
     def _is_always_exact(self, sizes):
         """Whether log Z is enumerated after every epoch."""
@@ -867,7 +868,7 @@ class BinaryRBM(GenerativeEstimator):
         seen, bound = observe(state.seen, state.average, X, state.rng)
         state = state._replace(seen=seen)
         if for_snapshot and state.rolling is not None:
-            estimate = partition.running_estimate(state, bound)
+            estimate = partition.running_estimate(state, bound, self._keeps_chains())
             return state, Summary(bound, estimate.value, estimate.std_error)
         return state, Summary(bound, None, None)
 
@@ -902,7 +903,7 @@ class BinaryRBM(GenerativeEstimator):
         # the same numbers whenever log Z is asked for
         rng = np.random.default_rng([self._seed, state.n_updates])
         if method == "rolling" and state.rolling is not None:
-            estimate = partition.running_estimate(state, bound)
+            estimate = partition.running_estimate(state, bound, self._keeps_chains())
         elif method == "ais":
             model = state.average, state.base
             estimate, _ = partition.annealed_log_partition(*model, *_AIS_SIZES, rng)

@@ -44,7 +44,8 @@ _BENNETT_TOLERANCE = 1e-6  # nats
 _FIRST_SIZE, _FIRST_TEMPERATURES, _TEMPERATURES = 200, 100, 200
 _SMALLEST_SIZE, _LARGEST_SIZE = 400, 1600  # of the second time
 _AIMED_STD = 0.1
-_MANY_TEMPERATURES = 1000  # where the verdict is in doubt
+_QUICK_SIZE, _QUICK_TEMPERATURES, _QUICK_RELAXING_STEPS = 50, 50, 10  # in an epoch
+_MANY_TEMPERATURES = 800  # where the verdict is in doubt
 _PROPOSALS = 100  # that choose the mixture for jumps
 _RELAXING_STEPS = 100  # of chains of training and of rows, to the model that is left
 _VOUCHED = 1.0  # nats
@@ -213,12 +214,25 @@ def closing_estimate(state, seen, lower_bound, with_chains, rng):
     n = int(_FIRST_SIZE * min(first.std_error / _AIMED_STD, 10) ** 2)
     n = min(max(n, _SMALLEST_SIZE), _LARGEST_SIZE)
     second = found(n, _TEMPERATURES)
-    return second if second.reliable else found(n, _MANY_TEMPERATURES)
+    if second.reliable:
+        return second
+    return found(_SMALLEST_SIZE, _MANY_TEMPERATURES)
 
 
-def running_estimate(state, lower_bound):
-    """log Z of ``state.average`` by rolling AIS, cheap to ask for."""
-    return bounded(summarize(at_model(state.rolling), "rolling"), lower_bound)
+def running_estimate(state, lower_bound, with_chains):
+    """log Z of ``state.average`` while training, cheap to ask for.
+
+    By rolling AIS; where the model has moved too fast for its particles, by a small
+    bracket from the chains.
+    """
+    rolling = bounded(summarize(at_model(state.rolling), "rolling"), lower_bound)
+    if rolling.effective_sample_size >= _FEWEST_EFFECTIVE or not with_chains:
+        return rolling
+    rng = np.random.default_rng(state.n_updates)  # training must not notice
+    X = sample_visible(state.average, state.chains[:_QUICK_SIZE], rng)
+    X = relax(state.average, state.base, X, _QUICK_RELAXING_STEPS, rng)
+    model = state.average, state.base
+    return bracket(*model, [X], lower_bound, _QUICK_TEMPERATURES, rng)
 
 
 def bounded(estimate, lower_bound):
