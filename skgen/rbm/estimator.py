@@ -13,8 +13,8 @@ from skgen import validation
 from skgen.arrays import check_shape
 from skgen.base import GenerativeEstimator
 from skgen.rbm import energy, enumeration, imputation, partition, samplers
-from skgen.rbm.annealing import reverse_annealed_log_partition
-from skgen.rbm.mixture import Mixture, fit_mixture, relax
+from skgen.rbm.annealing import LogPartition, reverse_annealed_log_partition
+from skgen.rbm.mixture import fit_mixture, new_mixture, relax
 from skgen.rbm.rows import distinct_bound, no_rows, observe, unpacked
 from skgen.rbm.tempering import N_TEMPERATURES, new_ladder
 from skgen.rbm.training import (
@@ -38,6 +38,7 @@ _REFUTED = (
     "rows, and is set to that: log-likelihoods are too large. Use "
     "partition_method='auto'."
 )
+_UNKNOWN = LogPartition(np.nan, np.nan, 0.0, "")
 _AIS_SIZES = 500, 1000  # particles and temperatures, where "ais" is asked for
 # The largest step that follows the data: curvature grows with the largest variance of
 # the rows along any direction. On pumsb_star (a variance of 8) twice as large a step
@@ -670,10 +671,12 @@ class BinaryRBM(GenerativeEstimator):
         -----
         "reverse_ais" and "bracket" start from the chains of training ("pcd" and
         "tempered" keep them) and from rows of the data, both moved on by 100 Gibbs
-        steps. The interval of a bracket holds every estimate, each from its own
-        source, with three standard errors to spare. `reliable` says whether it vouches
-        for `value` to within a nat. No value is below ``log_partition_lower_bound_``,
-        save that of "reverse_ais".
+        steps. The interval of a bracket holds Bennett's estimates, from all starts and
+        from those of each source, with three standard errors to spare. It reaches to
+        "ais" where that is larger and to "reverse_ais" where that is smaller, which
+        theory makes unlikely. `reliable` says whether it vouches for `value` to within
+        a nat. No value is below ``log_partition_lower_bound_``, save that of
+        "reverse_ais".
 
         Examples
         --------
@@ -696,9 +699,7 @@ class BinaryRBM(GenerativeEstimator):
             sizes = n_chains, n_temperatures
             estimate, _ = partition.annealed_log_partition(*model, *sizes, rng)
             return partition.bounded(estimate, self.log_partition_lower_bound_)
-        starts = partition.near_equilibrium(
-            state, state.seen, self._keeps_chains(), n_chains, rng
-        )
+        starts = partition.near_equilibrium(state, self._keeps_chains(), n_chains, rng)
         if method == "reverse_ais":
             X = np.concatenate(starts)
             return reverse_annealed_log_partition(*model, X, n_temperatures, rng)
@@ -793,16 +794,17 @@ class BinaryRBM(GenerativeEstimator):
         if rate == "auto":
             stable = _STABLE_RATE / max(run.state.largest_variance, 1)
             rate = min(_LARGEST_RATE, stable) * (1 - self.momentum)
-        before, n_halved = copy.deepcopy(run.state), run.n_halved
+        n_halved = run.n_halved
         while True:
             rates = run.learning_rates(rate, trainer.n_updates)
+            before = copy.deepcopy(run.state)  # an epoch changes arrays in place
             try:
                 state = trainer.epoch(run.state, rates)
                 break
             except FloatingPointError:
+                run.state = before
                 if run.n_halved >= _MOST_HALVINGS:
                     raise
-                run.state = copy.deepcopy(before)
                 run.n_halved += 1
         if run.n_halved > n_halved:
             warnings.warn(
@@ -814,28 +816,30 @@ class BinaryRBM(GenerativeEstimator):
         return state
 
     def _evaluate(self, state, X, X_val):
-        energies = self._free_energies(state.average, X)
-        estimate = self._running_estimate(state, energies, X)
-        if estimate is None:
-            train_score, validation_score, std_error = np.nan, np.nan, np.nan
-        else:
-            std_error = estimate.std_error
-            train_score = -energies.mean() - estimate.value
-            validation_score = np.nan
-            if X_val is not None:
-                energies_val = self._free_energies(state.average, X_val)
-                validation_score = -energies_val.mean() - estimate.value
+        train = self._free_energies(state.average, X)
+        held_out = np.full(1, np.nan)
+        if X_val is not None:
+            held_out = self._free_energies(state.average, X_val)
+        estimate = self._running_estimate(state, train, X)
         tempered = self.negative_phase == "tempered" and state.ladder is not None
-        swaps = state.ladder.swap_rates.min() if tempered else np.nan
-        gap = np.nan
-        if self._keeps_chains():
-            chains = samplers.sample_visible(state.average, state.chains, state.rng)
-            gap = energy.free_energy(state.average, chains).mean() - energies.mean()
-        scores = Scores(train_score, validation_score, std_error, swaps, gap)
-        if estimate is None or estimate.effective_sample_size < _FEWEST_PARTICLES:
+        scores = Scores(
+            -train.mean() - estimate.value,
+            -held_out.mean() - estimate.value,
+            estimate.std_error,
+            state.ladder.swap_rates.min() if tempered else np.nan,
+            self._chain_free_energy(state) - train.mean(),
+        )
+        if estimate.effective_sample_size < _FEWEST_PARTICLES:
             return scores, (-np.inf, np.inf)
-        margin = 2 * std_error
-        return scores, (validation_score - margin, validation_score + margin)
+        score, margin = scores.validation_log_likelihood, 2 * estimate.std_error
+        return scores, (score - margin, score + margin)
+
+    def _chain_free_energy(self, state):
+        """Mean free energy of the persistent chains, nan without any."""
+        if not self._keeps_chains():
+            return np.nan
+        chains = samplers.sample_visible(state.average, state.chains, state.rng)
+        return energy.free_energy(state.average, chains).mean()
 
     def _free_energies(self, parameters, X):
         """F of binary rows under parameters still in training."""
@@ -846,11 +850,11 @@ class BinaryRBM(GenerativeEstimator):
         return np.concatenate(energies)
 
     def _running_estimate(self, state, energies, X):
-        """log Z while training; None if nobody follows it."""
+        """log Z while training; unknown if nobody follows it."""
         if self._is_always_exact(state.average.weights.shape):
             return partition.exact_log_partition(state.average)
         if state.rolling is None:
-            return None
+            return _UNKNOWN
         bound = distinct_bound(energies, X)
         return partition.running_estimate(state, bound, self._keeps_chains())
 
@@ -910,7 +914,7 @@ class BinaryRBM(GenerativeEstimator):
             estimate = partition.bounded(estimate, bound)
         else:
             chains = self._keeps_chains()
-            estimate = partition.closing_estimate(state, state.seen, bound, chains, rng)
+            estimate = partition.closing_estimate(state, bound, chains, rng)
         message = None
         if not getattr(estimate, "reliable", True):
             message = _IN_DOUBT.format(estimate)
@@ -936,9 +940,7 @@ class BinaryRBM(GenerativeEstimator):
         check_shape(arrays, "state.parameters.weights", sizes)
         n_chains, _ = check_shape(arrays, "state.chains", (None, self.n_components))
         n_parts, _ = check_shape(arrays, "state.base.log_odds", (None, n_features))
-        base = Mixture(
-            np.zeros((n_parts, n_features), np.float32), np.zeros(n_parts, np.float32)
-        )
+        base = new_mixture(np.ones(n_parts), np.full((n_parts, n_features), 0.5))
         state = initial_state(
             np.full(n_features, 0.5),
             base,

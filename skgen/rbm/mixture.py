@@ -25,6 +25,7 @@ from skgen.validation import dense_rows
 
 _MOST_VALUES = 2**22  # of the rows that are used
 _SCALES = 1, 0.7, 0.5, 0.35, 0.25  # of log-odds, for wider proposals
+_TRIED_DRAWS = 100  # by which a scale is chosen
 _MOST_PARTS = 128
 _GROWTH = 4  # of the number of parts, from one mixture to the next
 _SEED_ROWS = 1000  # that parts start from
@@ -41,21 +42,28 @@ class Mixture(NamedTuple):
 
     Attributes
     ----------
+    log_weights : ndarray of shape (n_parts,)
+        log w_k, float32.
     log_odds : ndarray of shape (n_parts, M)
         log p_ki - log(1 - p_ki), float32.
     log_empty : ndarray of shape (n_parts,)
         log w_k + sum_i log(1 - p_ki), float32: part k together with the empty row.
     """
 
+    log_weights: np.ndarray
     log_odds: np.ndarray
     log_empty: np.ndarray
 
 
 def new_mixture(weights, probabilities):
     """The mixture with these w_k, shape (K,), and p_ki, shape (K, M), in (0, 1)."""
-    log_odds = logit(probabilities)
-    log_empty = np.log(weights) - softplus_sum(log_odds)
-    return Mixture(log_odds.astype(np.float32), log_empty.astype(np.float32))
+    return _mixture(np.log(weights), logit(probabilities))
+
+
+def _mixture(log_weights, log_odds):
+    log_empty = log_weights - softplus_sum(log_odds)
+    arrays = log_weights, log_odds, log_empty
+    return Mixture(*(array.astype(np.float32, copy=False) for array in arrays))
 
 
 def log_joint(mixture, X):
@@ -88,25 +96,23 @@ def drawn_parts(shares, rng):
 
 def draw(mixture, n, rng):
     """n independent rows from the mixture, in float32."""
-    log_weights = mixture.log_empty + softplus_sum(mixture.log_odds)
-    _, weights = log_sum(log_weights)
+    _, weights = log_sum(mixture.log_weights)
     parts = drawn_parts(np.broadcast_to(weights, (n, weights.size)), rng)
     return bernoulli(logistic(mixture.log_odds[parts]), rng)
 
 
 def flattened(mixture, scale):
     """The mixture with all log-odds multiplied by `scale`, its weights unchanged."""
-    log_odds = (scale * mixture.log_odds).astype(np.float32)
-    log_weights = mixture.log_empty + softplus_sum(mixture.log_odds)
-    log_empty = log_weights - softplus_sum(log_odds)
-    return Mixture(log_odds, log_empty.astype(np.float32))
+    return _mixture(mixture.log_weights, np.float32(scale) * mixture.log_odds)
 
 
 def within_reach(parameters, mixture, X, rng):
     """The mixture flattened until its draws are as likely as possible to be accepted.
 
-    While a model is learned it is wider than the data. X are draws from it.
+    While a model is learned it is wider than the data. X are draws from it, of which
+    a hundred are used.
     """
+    X = X[:_TRIED_DRAWS]
     best, largest = mixture, -np.inf
     for scale in _SCALES:
         candidate = flattened(mixture, scale)
@@ -175,9 +181,8 @@ def fit_mixture(X, marginals, rng):
 
 
 def _fitted(rows, n_parts, marginals, rng):
-    """A mixture of n_parts by EM, from parts near randomly chosen rows."""
+    """A mixture of n_parts by EM, from parts near rows that are far from each other."""
     n = len(rows)
-    # far from each other, so that no cluster is left without one
     seed = int(rng.integers(2**31))
     seeds, _ = kmeans_plusplus(
         rows[:_SEED_ROWS], n_parts, n_local_trials=1, random_state=seed

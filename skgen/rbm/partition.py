@@ -46,7 +46,6 @@ _SMALLEST_SIZE, _LARGEST_SIZE = 400, 1600  # of the second time
 _AIMED_STD = 0.1
 _QUICK_SIZE, _QUICK_TEMPERATURES, _QUICK_RELAXING_STEPS = 50, 50, 10  # in an epoch
 _MANY_TEMPERATURES = 800  # where the verdict is in doubt
-_PROPOSALS = 100  # that choose the mixture for jumps
 _RELAXING_STEPS = 100  # of chains of training and of rows, to the model that is left
 _VOUCHED = 1.0  # nats
 _MARGIN = 3  # standard errors
@@ -61,8 +60,8 @@ class Bracket(NamedTuple):
     value, std_error, effective_sample_size, method, lower_bound
         As in ``LogPartition``.
     low, high : float
-        What all estimates allow, with three standard errors to spare; no part of the
-        interval is below `lower_bound`.
+        What the joined, forward and backward estimates allow, with three standard
+        errors to spare; no part of the interval is below `lower_bound`.
     reliable : bool
         Whether the interval vouches for `value` to within a nat.
     """
@@ -196,7 +195,7 @@ def _joined(forward, backward):
     return float(c), float(np.sqrt(variance))
 
 
-def closing_estimate(state, seen, lower_bound, with_chains, rng):
+def closing_estimate(state, lower_bound, with_chains, rng):
     """The bracket of log Z of ``state.average`` after training.
 
     The first one, of few particles, tells how many it takes. One that is in doubt is
@@ -205,7 +204,7 @@ def closing_estimate(state, seen, lower_bound, with_chains, rng):
     model = state.average, state.base
 
     def found(n, n_temperatures):
-        starts = near_equilibrium(state, seen, with_chains, n, rng)
+        starts = near_equilibrium(state, with_chains, n, rng)
         return bracket(*model, starts, lower_bound, n_temperatures, rng)
 
     first = found(_FIRST_SIZE, _FIRST_TEMPERATURES)
@@ -241,16 +240,16 @@ def bounded(estimate, lower_bound):
     return estimate._replace(value=value, lower_bound=lower_bound)
 
 
-def near_equilibrium(state, seen, with_chains, n, rng):
+def near_equilibrium(state, with_chains, n, rng):
     """n states of the model in arrays of their own: from chains, and from seen rows.
 
     Contrastive divergence and exact gradients keep no chains.
     """
-    rows = unpacked(seen, state.average.visible_bias.size)
+    rows = unpacked(state.seen, state.average.visible_bias.size)
     sources = [rows]
     if with_chains:
         sources.append(sample_visible(state.average, state.chains, rng))
     size = n // len(sources)
     picked = [X[np.resize(rng.permutation(len(X)), size)] for X in sources]
-    wide = within_reach(state.average, state.base, picked[-1][:_PROPOSALS], rng)
+    wide = within_reach(state.average, state.base, picked[-1], rng)
     return [relax(state.average, wide, X, _RELAXING_STEPS, rng) for X in picked]

@@ -36,7 +36,6 @@ _OFFSET_RATE = 0.05  # of the running mean of the offsets, per update
 _UPDATES_PER_AVERAGE = 5  # decay and averaging cost passes over the weights
 _ROWS_OF_VARIANCE, _VALUES_OF_VARIANCE, _POWER_STEPS = 1000, 2**23, 10
 _TURNS = 5  # updates in which a chain tries to jump once
-_PROPOSALS = 100  # that choose the mixture of an epoch
 _LARGEST_LOG_ODDS = 1e3  # e^-1000 is zero even in float64
 
 
@@ -216,8 +215,8 @@ def update(state, memory, n_rows, settings, learning_rate, proposal):
     """One update in place: the gradient on a batch and a step with momentum.
 
     The batch is in the first `n_rows` of ``memory.X``. Persistent chains jump to draws
-    from `proposal`, a mixture. The weights have not decayed
-    and the average has not moved afterwards.
+    from `proposal`, a mixture. The weights have not decayed and the average has not
+    moved afterwards.
     """
     n_model = _chains_per_update(settings, len(state.chains), n_rows)
     n = n_rows + n_model
@@ -252,7 +251,7 @@ def _proposal(state, settings):
     if settings.negative_phase != "pcd":
         return None
     X = sample_visible(state.parameters, state.chains, state.rng)
-    return within_reach(state.parameters, state.base, X[:_PROPOSALS], state.rng)
+    return within_reach(state.parameters, state.base, X, state.rng)
 
 
 def _draw_from_model(state, X_data, settings, out):

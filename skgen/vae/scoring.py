@@ -131,9 +131,8 @@ def _estimate(log_weights, control=None):
         slope = (rest * known).sum(dim=0) / known.square().sum(dim=0).clamp(min=1e-30)
         better = mean - slope * (control.mean(dim=0) - 1)
         rest = rest - slope * known
-        mean = torch.where(
-            better > 0.5 * mean, better, mean
-        )  # of few draws it may fail
+        # of few draws it may fall below zero
+        mean = torch.where(better > 0.5 * mean, better, mean)
     size = len(weights) / (1 + rest.square().mean(dim=0) / mean.square())
     return Estimate(torch.log(mean) + unit, size)
 
