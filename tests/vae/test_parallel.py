@@ -30,6 +30,7 @@ try:
 except ValueError as error:
     results["error"] = str(error)
 np.savez(pathlib.Path(sys.argv[1]) / f"{rank}.npz", **results)
+distributed.barrier()  # a thread of gloo that still holds a tensor aborts at exit
 distributed.destroy_process_group()
 """
 PARAMETERS = {
