@@ -13,8 +13,8 @@ An epoch is timed for
 - pythae (https://github.com/clementchadebec/benchmark_VAE): its trainer without
   callbacks.
 
-Then come the importance-sampled likelihood, ours and pythae's get_nll, and how the time
-grows. Peers that are not installed are left out.
+Then come the importance-sampled likelihood, ours and pythae's get_nll, at equal numbers
+of draws (ours also fits a proposal to each row), and how the time grows. Peers that are not installed are left out.
 """
 
 import importlib.util
