@@ -14,7 +14,8 @@ An epoch is timed for
   callbacks.
 
 Then come the importance-sampled likelihood, ours and pythae's get_nll, at equal numbers
-of draws (ours also fits a proposal to each row), and how the time grows. Peers that are not installed are left out.
+of draws (ours also fits a proposal to each row), and how the time grows. Peers that are
+not installed are left out.
 """
 
 import importlib.util
