@@ -1,10 +1,9 @@
 """Callbacks for ``set_callbacks``, by the protocol of ``sklearn.callback``."""
 
-import os
 import warnings
 from pathlib import Path
 
-from skgen.persistence import check_can_save
+from skgen.persistence import check_can_save, check_can_write
 from skgen.validation import check_count
 
 
@@ -20,7 +19,8 @@ class Checkpoint:
     Parameters
     ----------
     path : str or path-like
-        The file is replaced in one step, so it always holds a complete model.
+        The file is replaced in one step, so it always holds a complete model. A path
+        that cannot be written, such as a folder, is a ValueError when ``fit`` begins.
     every : int, default=1
         Save every so many epochs.
 
@@ -52,14 +52,9 @@ class Checkpoint:
         self.every = check_count(every, "every", 1)
 
     def setup(self, estimator, context):
-        """Raise ValueError before training if the model could not be saved."""
+        """Raise ValueError before training if the file could not be written."""
         check_can_save(estimator)
-        folder = self.path.parent
-        if not os.access(folder, os.W_OK):
-            raise ValueError(
-                f"Checkpoint cannot write to {self.path}: the folder {folder} "
-                f"{'is read-only' if folder.exists() else 'does not exist'}."
-            )
+        check_can_write(self.path)
 
     def on_fit_task_begin(self, estimator, context):
         """Do nothing."""

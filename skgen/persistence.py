@@ -2,7 +2,8 @@
 
 The arrays of the model and of the state of its training are the file's tensors. Its
 metadata have one entry, "skgen": a JSON document with the class, the parameters, the
-versions, all else that is no array, and the SHA-256 digest of document and arrays.
+versions, all else that is no array, and the SHA-256 digest of document and arrays. A
+document too large for a header is the tensor "document" instead.
 Nothing in a file is run. The class is one of two, looked up by name. A fresh model of
 the stored sizes says which arrays must be there, of which shapes and dtypes.
 """
@@ -15,6 +16,7 @@ import json
 import os
 import platform
 import secrets
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from skgen.run import Run
 
 FORMAT_VERSION = 1
 _LONGEST_HEADER = 10_000_000  # bytes
+_LONGEST_DOCUMENT = 1_000_000  # characters in a header; there may be long names
 _CLASSES = {"BinaryRBM": "skgen.rbm", "VariationalAutoencoder": "skgen.vae"}
 _LIKELIHOODS = "skgen.vae.likelihoods"  # imported by name when needed, it loads torch
 
@@ -55,7 +58,25 @@ def save(estimator, path):
     arrays |= named_arrays(getattr(unfinished, "best_state", None), "best_state")
     arrays = {name: np.require(array, None, "C") for name, array in arrays.items()}
     document["sha256"] = _digest(document, arrays)
-    _write(Path(path), as_safetensors(arrays, {"skgen": json.dumps(document)}))
+    text = json.dumps(document)
+    if len(text) > _LONGEST_DOCUMENT:
+        arrays["document"] = np.frombuffer(text.encode(), np.uint8)
+        text = "null"
+    _write(Path(path), as_safetensors(arrays, {"skgen": text}))
+
+
+def check_can_write(path):
+    """Raise ValueError that says why a file cannot be written to the path."""
+    target, reason = Path(os.path.realpath(path)), None
+    folder = target.parent
+    if target.is_dir():
+        reason = "it is a folder, add the name of a file"
+    elif not folder.exists():
+        reason = f"the folder {folder} does not exist"
+    elif not os.access(target if _is_no_file(target) else folder, os.W_OK):
+        reason = f"the folder {folder} is read-only"
+    if reason:
+        raise ValueError(f"Cannot write to {path}: {reason}.")
 
 
 def check_can_save(estimator):
@@ -285,16 +306,38 @@ def _digest(document, arrays):
 
 
 def _write(path, content):
-    """All of the content, or nothing: an earlier file stays until it is complete."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    """All of the content, or nothing: an earlier file stays until it is complete.
+
+    The target of a symlink is written, and an earlier file's mode is kept. A pipe or a
+    device, which nothing can replace, is written to.
+    """
+    path = Path(os.path.realpath(path))
+    if _is_no_file(path):
+        path.write_bytes(content)
+        return
+    earlier = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")  # short in any case
     try:
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=_opener(earlier)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        if earlier is not None:
+            partial.chmod(earlier)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _opener(mode):
+    """Opens a new file that at no time can be read by more than this mode allows."""
+    mode = 0o666 if mode is None else mode & 0o600
+    return lambda path, flags: os.open(path, flags, mode)
+
+
+def _is_no_file(path):
+    """Whether the path is a pipe, a socket or a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _read(path):
@@ -305,8 +348,11 @@ def _read(path):
         raise ValueError(f"{path} is no .safetensors file, or one with a huge header.")
     try:
         with safe_open(path, framework="numpy") as file:
-            document = json.loads((file.metadata() or {}).get("skgen", "null"))
+            text = (file.metadata() or {}).get("skgen", "null")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if text == "null" and "document" in arrays:
+            text = arrays.pop("document").tobytes()
+        document = json.loads(text)
     except Exception as error:  # whatever a foreign file may cause
         raise ValueError(f"{path} is no whole file of skgen: {error}") from error
     if not isinstance(document, dict):
