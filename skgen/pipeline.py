@@ -2,18 +2,20 @@
 
 import inspect
 
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+
+from skgen.validation import BaseSearchCV
 
 
 def sample_from(estimator, n_samples=1, random_state=None):
     """New rows from the last step of a pipeline, in the space of the pipeline's input.
 
     The last step draws samples. The ``inverse_transform`` of every step before it, last
-    to first, takes them back. "passthrough" steps are skipped, the steps of a nested
-    pipeline are followed one by one, and a GridSearchCV or RandomizedSearchCV stands
-    for its ``best_estimator_``.
+    to first, takes them back. "passthrough" steps are skipped, and so are samplers of
+    imbalanced-learn, which take part in ``fit`` alone. The steps of a nested pipeline
+    are followed one by one. A search, such as GridSearchCV or HalvingGridSearchCV,
+    stands for its ``best_estimator_``.
 
     In a stack of ``BinaryRBM`` (a deep belief network) the lower steps go back by
     P(x = 1 | h). The result then holds probabilities, not 0 and 1.
@@ -59,6 +61,7 @@ def sample_from(estimator, n_samples=1, random_state=None):
     if not steps:
         raise TypeError("The pipeline has no step to sample: add a generative model.")
     *transformers, (label, model) = steps
+    transformers = [step for step in transformers if not _is_sampler(step[1])]
     if not hasattr(model, "sample"):
         raise TypeError(
             f"{label} has no sample method: the last step must be a generative model, "
@@ -75,7 +78,7 @@ def sample_from(estimator, n_samples=1, random_state=None):
                 f"{label} has no inverse_transform: take a transformer that has one, "
                 f"or call sample of the last step for rows in the space of its input."
             )
-    for _, step in steps:
+    for _, step in [*transformers, (label, model)]:
         check_is_fitted(step)
 
     X = model.sample(n_samples, random_state=random_state)
@@ -84,9 +87,14 @@ def sample_from(estimator, n_samples=1, random_state=None):
     return X
 
 
+def _is_sampler(step):
+    """Whether a step only resamples the rows to fit, as in imbalanced-learn."""
+    return hasattr(step, "fit_resample") and not hasattr(step, "inverse_transform")
+
+
 def _steps(estimator, name=""):
     """Yield (label, estimator) of every step, with nested pipelines flattened."""
-    if isinstance(estimator, (GridSearchCV, RandomizedSearchCV)):
+    if isinstance(estimator, BaseSearchCV) or hasattr(estimator, "best_estimator_"):
         message = "%(name)s has no best_estimator_ yet: call fit, with refit=True."
         check_is_fitted(estimator, "best_estimator_", msg=message)
         yield from _steps(estimator.best_estimator_, name)

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn import get_config
 from sklearn.base import _fit_context as _fit_context
 from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection._search import BaseSearchCV as BaseSearchCV
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
