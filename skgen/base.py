@@ -208,7 +208,8 @@ class GenerativeEstimator(
         Parameters
         ----------
         path : str or path-like
-            A file that is there is replaced, in one step.
+            A file that is there is replaced, in one step, and its mode is kept. The
+            target of a symlink is replaced. A pipe or a device is written to.
 
         Raises
         ------
@@ -313,9 +314,7 @@ class GenerativeEstimator(
         rng = self._training_generator()
         seed = self._seed if resumes else int(rng.integers(2**31))
         if X_val is None and self.early_stopping and is_fit and X.shape[0] > 1:
-            X, X_val = train_test_split(
-                X, test_size=self.validation_fraction, random_state=seed
-            )
+            X, X_val = _held_out(X, self.validation_fraction, seed)
         rows = Rows(X, self._scored_rows(X, X_val, seed), dtype, seed)
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
@@ -443,6 +442,17 @@ def _shown(value):
     if isinstance(value, (list, tuple, np.ndarray)):
         return str([_shown(item) for item in value])
     return repr(value)
+
+
+def _held_out(X, fraction, seed):
+    """The rows of X to train on, and a random fraction of them that is held out."""
+    n_rows = X.shape[0]
+    if np.ceil(fraction * n_rows) >= n_rows:
+        raise ValueError(
+            f"validation_fraction={fraction} of X with {n_rows} rows leaves none to "
+            f"train on: lower it, or pass X_val."
+        )
+    return train_test_split(X, test_size=fraction, random_state=seed)
 
 
 def _check_same_rows(n_rows, n_rows_before):
