@@ -20,6 +20,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
+from skgen.curve import EMPTY, as_history, length
 from skgen.persistence import save
 from skgen.run import Run, rows_per_update
 from skgen.validation import _fit_context, as_generator, drawn
@@ -86,11 +87,7 @@ class GenerativeEstimator(
         with features_restored_on_failure(self):
             rows, run = self._begin(X, X_val, is_fit=True)
             trainer = self._trainer(rows.X, run)
-            if (
-                run.patience is not None
-                and run.history is not None
-                and not run.n_epochs
-            ):
+            if run.continues_model:
                 # the model there is may stay the best
                 run.keep_if_best(self._evaluate(run.state, *rows.scored)[1][0])
             fit_task = self._init_callback_context(max_subtasks=run.n_left)
@@ -231,6 +228,12 @@ class GenerativeEstimator(
         check_is_fitted(self)
         save(self, path)
 
+    @property
+    def history_(self):
+        """The learning curve, one record for each epoch."""
+        check_is_fitted(self)
+        return as_history(self._curve, self._scores)
+
     @abstractmethod
     def transform(self, X):
         """Features of the rows of X, shape (n_samples, n_components)."""
@@ -319,7 +322,7 @@ class GenerativeEstimator(
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
             run = replace(unfinished, state=state, best_state=best)
-            run.history = self.history_
+            run.curve = self._curve
         elif resumes:
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             self._continue_history(run)
@@ -343,8 +346,8 @@ class GenerativeEstimator(
 
     def _continue_history(self, run):
         """Continue the learning curve of the model there is."""
-        run.history = self.history_
-        run.seconds = float(self.history_.seconds[-1])
+        run.curve = self._curve
+        run.seconds = float(self._curve[-1][-1, 1])
 
     def _state_to_resume(self):
         """A copy of the model's state, so that a failure does not harm the model."""
@@ -377,7 +380,7 @@ class GenerativeEstimator(
     def _finish(self, rows, run):
         """The attributes of the fitted estimator."""
         state, summary = self._conclude(run.outcome, rows.X, run)
-        return self._as_fitted(rows, state, summary, run.history)
+        return self._as_fitted(rows, state, summary, run.curve)
 
     def _snapshot(self, rows, run):
         """Attributes as if training ended here, and what it takes to resume it.
@@ -385,23 +388,23 @@ class GenerativeEstimator(
         They describe the model as it is now, even if an earlier state was better.
         """
         best = copy.deepcopy(run.best_state)  # training will write over it
-        unfinished = replace(run, state=None, history=None, best_state=best)
+        unfinished = replace(run, state=None, curve=EMPTY, best_state=best)
         state, rng = copy.deepcopy(run.state), copy.deepcopy(run.state.rng)
         state, summary = self._conclude(state, rows.X, run, for_snapshot=True)
         # concluding may draw from the state's generator; training must not notice
         state = state._replace(rng=rng)
-        return self._as_fitted(rows, state, summary, run.history, unfinished)
+        return self._as_fitted(rows, state, summary, run.curve, unfinished)
 
-    def _as_fitted(self, rows, state, summary, history, unfinished=None):
-        parts = state, summary, history, rows.dtype, rows.seed
+    def _as_fitted(self, rows, state, summary, curve, unfinished=None):
+        parts = state, summary, curve, rows.dtype, rows.seed
         fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
         return self._all_attributes(*parts, fixed, unfinished)
 
-    def _all_attributes(self, state, summary, history, dtype, seed, fixed, unfinished):
+    def _all_attributes(self, state, summary, curve, dtype, seed, fixed, unfinished):
         """All fitted attributes except the number and the names of the features."""
         return self._attributes(state, summary, dtype) | {
-            "history_": history,
-            "n_iter_": len(history),
+            "n_iter_": length(curve),
+            "_curve": curve,
             "_state": state,
             "_summary": summary,
             "_seed": seed,

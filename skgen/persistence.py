@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.numpy import save as as_safetensors
 
 from skgen.arrays import filled, named_arrays
+from skgen.curve import from_history
 from skgen.run import Run
 
 FORMAT_VERSION = 1
@@ -51,8 +52,8 @@ def save(estimator, path):
         "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "unfinished": None if unfinished is None else _run_to_plain(unfinished),
     }
-    curve = estimator.history_
-    history = {name: curve[name] for name in curve.dtype.names}
+    history = estimator.history_
+    history = {name: history[name] for name in history.dtype.names}
     arrays = named_arrays(estimator._state, "state") | named_arrays(history, "history")
     arrays |= named_arrays(estimator._summary, "summary")
     arrays |= named_arrays(getattr(unfinished, "best_state", None), "best_state")
@@ -158,10 +159,10 @@ def _estimator(document, arrays):
         best_state, _ = as_fitted._template(own, n_features)
         unfinished.best_state = filled(best_state, arrays, "best_state")
     state, summary = filled(state, arrays, "state"), filled(summary, arrays, "summary")
-    history = _history(arrays, cls)
+    curve = from_history(_history(arrays, cls))
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
-    parts = state, summary, history, dtype, seed, fixed, unfinished
+    parts = state, summary, curve, dtype, seed, fixed, unfinished
     vars(estimator).update(estimator._all_attributes(*parts))
     estimator.n_features_in_ = n_features
     return estimator.set_output(transform=document["output"])
@@ -199,7 +200,7 @@ def _history(arrays, cls):
 def _run_to_plain(run):
     """What is no array of a fit that was cut short."""
     plain = {name: _scalar(value) for name, value in vars(run).items()}
-    for name in ("state", "best_state", "history"):
+    for name in ("state", "best_state", "curve"):
         del plain[name]
     if run.best_state is None:
         plain["best_bound"] = None  # JSON has no infinity

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skgen.curve import EMPTY, length, lengthened
+
 _AVERAGED_SHARE = 10  # the average is over the last tenth until the decay is longer
 
 
@@ -51,7 +53,7 @@ class Run:
     """Training has returned to the best state and finishes the schedule."""
     best_bound: float = -np.inf
     best_state: object = None
-    history: np.recarray | None = None
+    curve: tuple = EMPTY
     """The learning curve, that of earlier runs of the model included."""
 
     @property
@@ -67,7 +69,7 @@ class Run:
     @property
     def continues_model(self):
         """Whether a model that there was is about to be compared with its epochs."""
-        is_first = self.history is not None and not self.n_epochs
+        is_first = self.curve != EMPTY and not self.n_epochs
         return is_first and self.patience is not None
 
     def learning_rates(self, learning_rate, n_updates):
@@ -91,20 +93,13 @@ class Run:
         try:
             yield
         except FloatingPointError as error:
-            number = 1 if self.history is None else len(self.history) + 1
+            number = length(self.curve) + 1
             raise FloatingPointError(f"Epoch {number}: {error}") from None
         self.seconds += time.perf_counter() - started
 
     def record(self, scores):
         """Add an epoch to the learning curve; `scores` is a NamedTuple of floats."""
-        number = 1 if self.history is None else len(self.history) + 1
-        record = np.rec.fromrecords(
-            [(number, self.seconds, *scores)],
-            names=["epoch", "seconds", *scores._fields],
-        )
-        if self.history is not None:
-            record = np.concatenate([self.history, record]).view(np.recarray)
-        self.history = record
+        self.curve = lengthened(self.curve, self.seconds, scores)
         self.position += self.step
         self.n_left -= 1
         self.n_epochs += 1
@@ -139,11 +134,11 @@ class Run:
 
     def report(self, name):
         """The last epoch as one line, aligned with the lines of other epochs."""
-        epoch, seconds, train, validation = self.history[-1].tolist()[:4]
-        total = str(len(self.history) + self.n_left)
+        epoch, seconds, train, validation = self.curve[-1][-1, :4]
+        total = str(length(self.curve) + self.n_left)
         held_out = "" if np.isnan(validation) else f"   validation {validation:10.2f}"
         return (
-            f"[{name}] epoch {epoch:{len(total)}}/{total} {seconds:7.1f} s   "
+            f"[{name}] epoch {epoch:{len(total)}.0f}/{total} {seconds:7.1f} s   "
             f"train {train:10.2f}{held_out} nats"
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skgen.curve import as_history, from_history
 from skgen.run import Run, averaging_share, rows_per_update, step_sizes
 
 
@@ -23,7 +24,7 @@ def run_epochs(state, train, evaluate, n_epochs, **options):
             scores, bounds = evaluate(run.state)
         run.record(scores)
         run.choose(*bounds)
-    return run.outcome, run.history
+    return run.outcome, as_history(run.curve, Scores)
 
 
 def run_through(criteria, **options):
@@ -138,7 +139,7 @@ def test_what_training_goes_on_from_is_a_candidate():
         lambda state: (Scores(0.0), (-state[0], -state[0])),
         6,
         patience=2,
-        history=earlier,
+        curve=from_history(earlier),
         best_bound=-2,
         best_state=[2],
     )
@@ -164,7 +165,9 @@ def test_the_best_state_is_out_of_reach_of_training():
 
 def test_history_continues():
     _, first = run_through([1.0, 2.0])
-    _, both = run_through([1.0, 2.0], history=first, seconds=first.seconds[-1])
+    _, both = run_through(
+        [1.0, 2.0], curve=from_history(first), seconds=first.seconds[-1]
+    )
     assert_array_equal(both.value, [1, 2, 1, 2])
     assert_array_equal(both.epoch, [1, 2, 3, 4])
     assert np.all(np.diff(both.seconds) >= 0)
@@ -176,7 +179,7 @@ def test_divergence_names_the_epoch():
 
     _, earlier = run_through([1.0, 2.0, 3.0])
     with pytest.raises(FloatingPointError, match="Epoch 4: too large"):
-        run_epochs(0, train, None, 2, history=earlier)
+        run_epochs(0, train, None, 2, curve=from_history(earlier))
 
 
 def test_schedules():

@@ -1,0 +1,58 @@
+"""What a call costs must follow from the model, not from earlier calls."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import skgen
+from skgen.curve import EMPTY, as_history, from_history, lengthened
+from skgen.rbm.estimator import Scores
+
+X = np.random.default_rng(0).integers(2, size=(40, 4))
+
+
+def test_rows_of_a_curve_are_copied_seldom():
+    curve, n_copied = EMPTY, 0
+    for epoch in range(2000):
+        longer = lengthened(curve, 0.1 * epoch, [epoch] * 5)
+        n_copied += sum(
+            len(part) for part in longer if all(part is not p for p in curve)
+        )
+        curve = longer
+    assert n_copied < 2000 * np.log2(2000) + 2000  # each as seldom as its logarithm
+    assert len(curve) < np.log2(2000) + 1
+    history = as_history(curve, Scores)
+    assert_array_equal(history.epoch, np.arange(1, 2001))
+    assert_array_equal(history.swap_rate, np.arange(2000))
+    assert_array_equal(as_history(from_history(history), Scores), history)
+
+
+def test_histories_of_copies_are_independent():
+    model = skgen.BinaryRBM(1, random_state=0).partial_fit(X).partial_fit(X)
+    before = model.history_
+    copies = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    model.partial_fit(X)
+    for other in copies:
+        assert other.history_.tobytes() == before.tobytes()
+        other.partial_fit(X)
+    for one in [model, *copies]:
+        assert_array_equal(one.history_.epoch, [1, 2, 3])
+        assert one.history_[:2].tobytes() == before.tobytes()
+
+
+def test_a_fit_that_fails_leaves_the_history():
+    model = skgen.BinaryRBM(1, random_state=0, max_iter=3).fit(X)
+    before = model.history_
+    model.set_params(learning_rate=1e9, warm_start=True)
+    with pytest.raises(FloatingPointError):
+        model.fit(X)
+    assert model.history_.tobytes() == before.tobytes()
+
+
+def test_no_record_array_is_stored():
+    model = skgen.BinaryRBM(1, random_state=0, max_iter=3).fit(X)
+    assert not any(isinstance(value, np.recarray) for value in vars(model).values())
+    assert not hasattr(skgen.BinaryRBM(), "history_")
