@@ -239,8 +239,8 @@ class GenerativeEstimator(
         """Features of the rows of X, shape (n_samples, n_components)."""
 
     @abstractmethod
-    def inverse_transform(self, H):
-        """Mean of P(x | h) for each row of H, shape (n_samples, n_features)."""
+    def inverse_transform(self, X):
+        """Mean of P(x | h) for each row h of X, shape (n_samples, n_features)."""
 
     @abstractmethod
     def score_samples(self, X):
@@ -251,8 +251,11 @@ class GenerativeEstimator(
         """New rows in the dtype of the training data, shape (n_samples, n_features)."""
 
     @abstractmethod
-    def _training_rows(self, X, *, reset, warn=True):
-        """X as it is kept while training, checked, and its dtype."""
+    def _training_rows(self, X, *, reset, name="X"):
+        """X as it is kept while training, checked, and its dtype.
+
+        Errors call X by its name. Data of another name give no warnings.
+        """
 
     @abstractmethod
     def _initial_state(self, X, rng):
@@ -309,7 +312,7 @@ class GenerativeEstimator(
         state = self._state_to_resume() if resumes else None
         X, dtype = self._training_rows(X, reset=not resumes)
         if X_val is not None:
-            X_val, _ = self._training_rows(X_val, reset=False, warn=False)
+            X_val, _ = self._training_rows(X_val, reset=False, name="X_val")
         n_rows = X.shape[0], 0 if X_val is None else X_val.shape[0]
         unfinished = self._unfinished if resumes and is_fit else None
         if unfinished is not None:

@@ -16,6 +16,8 @@ from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
 
+from skgen.containers import as_frame, as_numbers
+
 _FINITE = Interval(Real, None, None, closed="neither")
 # parameters that mean the same in BinaryRBM and VariationalAutoencoder
 SHARED_CONSTRAINTS = {
@@ -73,28 +75,52 @@ def rows_as_float(X, rows, dtype):
     return dense_rows(X, rows).astype(dtype)
 
 
+def in_dtype(X, dtype):
+    """Floating-point samples in the dtype of the data, as near as it comes to them."""
+    if dtype.kind == "b":
+        return X > 0.5
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        # in float64 the limit of int64 is rounded up, out of its range
+        fits = limits.max < 2**53
+        high = limits.max if fits else np.nextafter(np.float64(limits.max), 0)
+        return np.rint(X, dtype=np.float64).clip(limits.min, high).astype(dtype)
+    limit = min(np.finfo(dtype).max, np.finfo(X.dtype).max)
+    return X.clip(-limit, limit).astype(dtype)
+
+
 def check_count(value, name, smallest):
     """The value, if it is a whole number of at least `smallest`."""
     return check_scalar(value, name, Integral, min_val=smallest)
 
 
-def check_input(estimator, X, *, reset=False, missing=False):
+def check_input(estimator, X, *, reset=False, missing=False, name="X"):
     """X as a finite numeric array or CSR matrix, features checked against `estimator`.
 
     With `reset` this call defines the features; with `missing` a dense X may hold NaN.
     """
-    try:
-        X = validate_data(
-            estimator, X, reset=reset, accept_sparse="csr", ensure_all_finite=False
+    numbers = check_array(
+        as_numbers(X, name),
+        accept_sparse="csr",
+        dtype=None,
+        ensure_all_finite=False,
+        estimator=estimator,
+        input_name=name,
+    )
+    if name != "X" and numbers.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"{name} has {numbers.shape[1]} features, but X has "
+            f"{estimator.n_features_in_}: pass the same columns."
         )
-    except ValueError as error:
-        _refuse_text(X, error)
-        raise
-    if sparse.issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    _check_finite(X, "X", estimator, missing)
-    return X
+    frame = as_frame(X, name)
+    named = numbers if frame is None else X
+    validate_data(estimator, named, reset=reset, skip_check_array=True)
+    if sparse.issparse(numbers) and not numbers.has_canonical_format:
+        numbers = numbers.copy()
+        numbers.sum_duplicates()
+    columns = None if frame is None else frame.columns
+    _check_finite(numbers, name, estimator, missing, columns)
+    return numbers
 
 
 def holds_missing(X):
@@ -116,23 +142,23 @@ def with_missing(estimator, X):
     return X, np.isnan(X)
 
 
-def check_latent(estimator, H, n_components):
+def check_latent(estimator, H, n_components, name="H"):
     """Latent values as a finite float array of n_components columns."""
-    floats = np.float64, np.float32
-    H = check_array(H, dtype=floats, ensure_all_finite=False, input_name="H")
-    _check_finite(H, "H", estimator)
+    floats, numbers = (np.float64, np.float32), as_numbers(H, name)
+    H = check_array(numbers, dtype=floats, ensure_all_finite=False, input_name=name)
+    _check_finite(H, name, estimator)
     if H.shape[1] != n_components:
         raise ValueError(
-            f"H has {H.shape[1]} columns, but the model has {n_components} components: "
-            f"pass what transform returns."
+            f"{name} has {H.shape[1]} columns, but the model has {n_components} "
+            f"components: pass what transform returns."
         )
     return H
 
 
-def check_hidden(estimator, H, n_components):
+def check_hidden(estimator, H, n_components, name="H"):
     """Hidden states or probabilities: latent values within [0, 1]."""
-    H = check_latent(estimator, H, n_components)
-    return probabilities(H, "H", "pass hidden states or what transform returns")
+    H = check_latent(estimator, H, n_components, name)
+    return probabilities(H, name, "pass hidden states or what transform returns")
 
 
 def check_fills_in(binarize):
@@ -154,13 +180,14 @@ def probabilities(X, name="X", remedy=_SCALE):
     return X
 
 
-def binarized(X, binarize, *, warn=False):
+def binarized(X, binarize, *, warn=False, name="X"):
     """X as 0/1, by the estimators' parameter `binarize`; under "sample" it must be 0/1.
 
     With `warn`, values outside [0, 1] under a threshold give a warning.
     """
     if binarize is None:
-        return binary(X, "binarise X first or set binarize to a threshold")
+        remedy = "binarise X first or set binarize to a threshold"
+        return binary(X, remedy, name)
     if binarize == "sample":
         return binary(X, "a likelihood is that of states, draw them from probabilities")
     if sparse.issparse(X) and binarize < 0:
@@ -219,7 +246,7 @@ def _warn_outside_unit_interval(X, threshold):
         )
 
 
-def _check_finite(X, name, estimator, missing=False):
+def _check_finite(X, name, estimator, missing=False, columns=None):
     values = X.data if sparse.issparse(X) else X
     # a finite sum proves finite values without a mask of the size of X
     with np.errstate(all="ignore"):
@@ -230,11 +257,14 @@ def _check_finite(X, name, estimator, missing=False):
             f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
             f"them in first, for example with sklearn.impute.SimpleImputer"
         )
-        _refuse(X, is_bad, f"{name} contains", remedy)
+        _refuse(X, is_bad, f"{name} contains", remedy, columns)
 
 
-def _refuse(X, is_bad, claim, remedy):
-    """Raise ValueError with the first offending value, its row and its column."""
+def _refuse(X, is_bad, claim, remedy, columns=None):
+    """Raise ValueError with the first offending value, its row and its column.
+
+    `columns` are the names of the columns of a frame.
+    """
     values = X.data[:, np.newaxis] if sparse.issparse(X) else X
     for rows in row_blocks(*values.shape):
         bad = is_bad(values[rows])
@@ -246,22 +276,6 @@ def _refuse(X, is_bad, claim, remedy):
             if sparse.issparse(X):
                 column = X.indices[row]
                 row = np.searchsorted(X.indptr, row, side="right") - 1
+            column = column if columns is None else repr(columns[column])
             place = f"row {row}, column {column}"
             raise ValueError(f"{claim} {value} at {place}: {remedy}.")
-
-
-def _refuse_text(X, error):
-    """Raise ValueError for the first cell that is text and not a number."""
-    values = np.asarray(X)
-    if values.ndim != 2 or values.dtype.kind not in "OUST":
-        return
-    for (row, column), value in np.ndenumerate(values):
-        try:
-            if isinstance(value, str | bytes):
-                float(value)
-        except ValueError:
-            raise ValueError(
-                f"could not convert X to numbers, got the string {str(value)!r} at row "
-                f"{row}, column {column}: encode it first, for example with "
-                f"sklearn.preprocessing.OneHotEncoder."
-            ) from error

@@ -302,13 +302,13 @@ class BinaryRBM(GenerativeEstimator):
         """
         return self._by_rows(energy.hidden_probability, X, as_probabilities=True)
 
-    def inverse_transform(self, H):
+    def inverse_transform(self, X):
         """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h).
 
         Parameters
         ----------
-        H : array-like of shape (n_samples, n_components)
-            Hidden states, or probabilities in [0, 1].
+        X : array-like of shape (n_samples, n_components)
+            Each row is an h: hidden states, or probabilities in [0, 1].
 
         Returns
         -------
@@ -325,7 +325,7 @@ class BinaryRBM(GenerativeEstimator):
         True
         """
         check_is_fitted(self)
-        H = validation.check_hidden(self, H, self._n_features_out)
+        H = validation.check_hidden(self, X, self._n_features_out, "X")
         return self._in_blocks(energy.visible_probability, H.dtype, H)
 
     def score_samples(self, X):
@@ -748,12 +748,13 @@ class BinaryRBM(GenerativeEstimator):
             results.append(function(parameters, *parts))
         return np.concatenate(results).astype(dtype, copy=False)
 
-    def _training_rows(self, X, *, reset, warn=True):
+    def _training_rows(self, X, *, reset, name="X"):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
-        X = validation.check_input(self, X, reset=reset)
+        X = validation.check_input(self, X, reset=reset, name=name)
         if self._draws_rows():
-            return validation.probabilities(X), X.dtype
-        return validation.binarized(X, self.binarize, warn=warn), X.dtype
+            return validation.probabilities(X, name), X.dtype
+        warn = name == "X"
+        return validation.binarized(X, self.binarize, warn=warn, name=name), X.dtype
 
     def _initial_state(self, X, rng):
         n_samples = X.shape[0]

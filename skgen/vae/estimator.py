@@ -355,12 +355,13 @@ class VariationalAutoencoder(GenerativeEstimator):
         both = self._by_rows(_posterior_moments, X, as_probabilities=True)
         return Posterior(both[:, 0], both[:, 1])
 
-    def inverse_transform(self, H):
+    def inverse_transform(self, X):
         """The mean of p(x | h).
 
         Parameters
         ----------
-        H : array-like of shape (n_samples, n_components)
+        X : array-like of shape (n_samples, n_components)
+            Each row is an h.
 
         Returns
         -------
@@ -378,7 +379,7 @@ class VariationalAutoencoder(GenerativeEstimator):
                [1., 1., 1.]])
         """
         check_is_fitted(self)
-        H = validation.check_latent(self, H, self._n_features_out)
+        H = validation.check_latent(self, X, self._n_features_out, "X")
         return self._in_blocks(_decoded_mean, H, H.dtype)
 
     def elbo(self, X, *, return_terms=False):
@@ -565,19 +566,13 @@ class VariationalAutoencoder(GenerativeEstimator):
         validation.check_count(n_samples, "n_samples", 1)
         generator = _torch_generator(self._generator(random_state))
         H = self._from_prior(n_samples, generator)
-        model, dtype = self._model, self._dtype_of_X
+        model = self._model
         with torch.no_grad():
             blocks = [
                 model.likelihood.sample(model.decode(H[rows]), generator)
                 for rows in validation.row_blocks(n_samples, self._width)
             ]
-        X = torch.cat(blocks).numpy()
-        if dtype.kind in "iu":
-            limits = np.iinfo(dtype)
-            X = np.rint(X, dtype=np.float64).clip(limits.min, limits.max)
-        elif dtype.kind == "b":
-            X = X > 0.5
-        return X.astype(dtype)
+        return validation.in_dtype(torch.cat(blocks).numpy(), self._dtype_of_X)
 
     def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
         """X with draws from p(missing | observed) for its missing entries.
@@ -656,16 +651,16 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _n_features_out(self):
         return self._model.n_components
 
-    def _training_rows(self, X, *, reset, warn=True):
+    def _training_rows(self, X, *, reset, name="X"):
         """X as float32, as uint8 0/1, or as probabilities, and the dtype it had."""
-        X = validation.check_input(self, X, reset=reset, missing=True)
-        dtype = X.dtype
+        X = validation.check_input(self, X, reset=reset, missing=True, name=name)
+        dtype, warn = X.dtype, name == "X"
         if self._draws_rows():
-            return _as_float32(validation.probabilities(X)), dtype
+            return _as_float32(validation.probabilities(X, name)), dtype
         likelihood = likelihoods.as_likelihood(self.likelihood, self.noise_variance)
         if isinstance(likelihood, Bernoulli):
-            return validation.binarized(X, self.binarize, warn=warn), dtype
-        _check_support(likelihood.build(X.shape[1]), X)
+            return validation.binarized(X, self.binarize, warn=warn, name=name), dtype
+        _check_support(likelihood.build(X.shape[1]), X, name)
         return _as_float32(X), dtype
 
     def _initial_state(self, X, rng):
@@ -839,9 +834,13 @@ def _torch_generator(rng, device="cpu"):
     return torch.Generator(device).manual_seed(int(rng.integers(2**62)))
 
 
-def _check_support(likelihood, X):
+def _check_support(likelihood, X, name="X"):
     for rows in validation.row_blocks(X.shape[0], X.shape[1]):
-        likelihood.check(validation.rows_as_float(X, rows, np.float64), rows.start)
+        block = validation.rows_as_float(X, rows, np.float64)
+        try:
+            likelihood.check(block, rows.start)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 def _as_float32(X):
