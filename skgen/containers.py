@@ -9,7 +9,7 @@ import datetime
 import reprlib
 from contextlib import suppress
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import numpy as np
 from narwhals.exceptions import DuplicateError
 from scipy import sparse

@@ -109,8 +109,8 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
     )
     if name != "X" and numbers.shape[1] != estimator.n_features_in_:
         raise ValueError(
-            f"{name} has {numbers.shape[1]} features, but X has "
-            f"{estimator.n_features_in_}: pass the same columns."
+            f"{name} has {numbers.shape[1]} features, but {type(estimator).__name__} "
+            f"is expecting {estimator.n_features_in_} features: pass the columns of X."
         )
     frame = as_frame(X, name)
     named = numbers if frame is None else X

@@ -656,12 +656,12 @@ class VariationalAutoencoder(GenerativeEstimator):
         X = validation.check_input(self, X, reset=reset, missing=True, name=name)
         dtype, warn = X.dtype, name == "X"
         if self._draws_rows():
-            return _as_float32(validation.probabilities(X, name)), dtype
+            return _as_float32(validation.probabilities(X, name), name), dtype
         likelihood = likelihoods.as_likelihood(self.likelihood, self.noise_variance)
         if isinstance(likelihood, Bernoulli):
             return validation.binarized(X, self.binarize, warn=warn, name=name), dtype
         _check_support(likelihood.build(X.shape[1]), X, name)
-        return _as_float32(X), dtype
+        return _as_float32(X, name), dtype
 
     def _initial_state(self, X, rng):
         rows, mean, std = start.rows_and_moments(X, rng)
@@ -843,12 +843,12 @@ def _check_support(likelihood, X, name="X"):
             raise ValueError(f"{name}: {error}") from error
 
 
-def _as_float32(X):
+def _as_float32(X, name):
     """X in float32; an array in a layout that torch takes: C order and writable."""
     with np.errstate(over="ignore"):
         X = X.astype(np.float32, copy=False)
     values = X.data if sparse.issparse(X) else X
     if np.any(np.isinf(values)):
-        limit = "X holds values beyond 3.4e38, too large for float32"
+        limit = f"{name} holds values beyond 3.4e38, too large for float32"
         raise ValueError(f"{limit}: put a StandardScaler before.")
     return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])
