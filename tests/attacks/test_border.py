@@ -242,7 +242,7 @@ def test_bad_cells_of_held_out_rows(make, value, message):
     X_val[7, 2] = value
     with pytest.raises(ValueError, match=message):
         make().fit(BITS, X_val=X_val)
-    with pytest.raises(ValueError, match="X_val has 2 features, but .* expecting 3"):
+    with pytest.raises(ValueError, match=r"X_val has 2 features, but .* expecting 3"):
         make().fit(BITS, X_val=BITS[:, :2])
 
 

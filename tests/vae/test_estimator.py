@@ -380,7 +380,7 @@ def test_not_fitted():
     [
         ({}, [[0, np.inf], [1, 2]], "X contains inf at row 0, column 1"),
         ({}, [[0, 1], [np.inf, 2]], "X contains inf at row 1, column 0"),
-        ({}, [["a", "b"]], "got the string 'a' at row 0, column 0"),
+        ({}, [["a", "b"]], "got the text 'a' at row 0, column 0"),
         (
             {"likelihood": "bernoulli", "binarize": None},
             [[0, 1], [1, 0.5]],
