@@ -567,7 +567,8 @@ class BinaryRBM(GenerativeEstimator):
         """Exact draws, or n_steps from states of chains and seen rows, in float32."""
         parameters = self._parameters(np.float32)
         if min(parameters.weights.shape) <= enumeration.MAX_UNITS:
-            return samplers.exact_samples(parameters, n_samples, rng)
+            cumulative = self._cumulative_weights(parameters)
+            return samplers.exact_samples(parameters, n_samples, rng, cumulative)
         X = unpacked(self._state.seen, self.n_features_in_)
         if self._keeps_chains():
             chains = samplers.sample_visible(parameters, self._state.chains, rng)
@@ -576,6 +577,19 @@ class BinaryRBM(GenerativeEstimator):
         for rows in validation.row_blocks(n_samples, max(self.components_.shape)):
             relax(parameters, self._state.base, X[rows], n_steps + 1, rng)
         return X
+
+    def _cumulative_weights(self, parameters):
+        """Weights of all states of the smaller layer, kept until the model changes."""
+        before, weights = self.__dict__.get("_enumerated", (None, None))
+        if before is None or not all(map(np.array_equal, before, parameters)):
+            weights = samplers.cumulative_weights(parameters)
+            self._enumerated = parameters, weights
+        return weights
+
+    def __getstate__(self):
+        """What is pickled and copied: all but what is enumerated again when needed."""
+        state = super().__getstate__()
+        return {name: state[name] for name in state if name != "_enumerated"}
 
     def _keeps_chains(self):
         return self.negative_phase in ("pcd", "tempered")

@@ -86,11 +86,20 @@ def gibbs(parameters, X, n_steps, rng):
     return X
 
 
-def exact_samples(parameters, n_samples, rng):
+def cumulative_weights(parameters):
+    """Cumulated weights of all states of the smaller layer, the largest weight being 1.
+
+    Raises ValueError, naming the limit, if that layer has more than 20 units.
+    """
+    log_weights = log_state_weights(smaller_layer_last(parameters)[0])
+    return np.cumsum(np.exp(log_weights - log_weights.max()))
+
+
+def exact_samples(parameters, n_samples, rng, cumulative=None):
     """Independent draws x ~ P(x): the smaller layer from its exact marginal.
 
-    The other layer then follows from its conditional. Raises ValueError, naming the
-    limit, if the smaller layer has more than 20 units.
+    The other layer then follows from its conditional. ``cumulative_weights`` are
+    computed if they are not given, which takes most of the time.
 
     Examples
     --------
@@ -102,9 +111,9 @@ def exact_samples(parameters, n_samples, rng):
     >>> X.mean(axis=0).round(2)
     array([0.75, 0.25])
     """
+    if cumulative is None:
+        cumulative = cumulative_weights(parameters)
     small, turned = smaller_layer_last(parameters)
-    log_weights = log_state_weights(small)
-    cumulative = np.cumsum(np.exp(log_weights - log_weights.max()))
     uniform = rng.random(n_samples) * cumulative[-1]
     drawn = np.searchsorted(cumulative, uniform, side="right")
     H = states(drawn, small.hidden_bias.size).astype(small.weights.dtype)

@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 import skgen
 from skgen.curve import EMPTY, as_history, from_history, lengthened
+from skgen.rbm import samplers
 from skgen.rbm.estimator import Scores
 
 X = np.random.default_rng(0).integers(2, size=(40, 4))
@@ -56,3 +57,43 @@ def test_no_record_array_is_stored():
     model = skgen.BinaryRBM(1, random_state=0, max_iter=3).fit(X)
     assert not any(isinstance(value, np.recarray) for value in vars(model).values())
     assert not hasattr(skgen.BinaryRBM(), "history_")
+
+
+@pytest.fixture
+def enumerations(monkeypatch):
+    """Models whose states were enumerated in order to draw from them."""
+    models = []
+
+    def log_state_weights(parameters, real=samplers.log_state_weights):
+        models.append(parameters)
+        return real(parameters)
+
+    monkeypatch.setattr(samplers, "log_state_weights", log_state_weights)
+    return models
+
+
+def test_states_are_enumerated_once(enumerations):
+    model = skgen.BinaryRBM(3, random_state=0, max_iter=2).fit(X)
+    first = model.sample(5)
+    assert_array_equal(model.sample(5), first)
+    model.impute([[np.nan, 1, 0, 1]])
+    assert len(enumerations) == 1
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert "_enumerated" not in vars(other)
+        assert_array_equal(other.sample(5), first)
+
+
+@pytest.mark.parametrize("change", ["fit", "partial_fit", "in place", "replaced"])
+def test_states_are_enumerated_anew_when_the_model_has_changed(enumerations, change):
+    model = skgen.BinaryRBM(3, random_state=0, max_iter=2).fit(X)
+    model.sample(5)
+    if change in ("fit", "partial_fit"):
+        getattr(model, change)(1 - X[:30])
+    elif change == "in place":
+        model.components_[0, 0] += 9
+    else:
+        model.intercept_visible_ = model.intercept_visible_ + 9
+    rows = model.sample(50)
+    assert len(enumerations) == 2
+    del model._enumerated
+    assert_array_equal(model.sample(50), rows)
