@@ -82,8 +82,8 @@ class GenerativeEstimator(
         >>> BinaryRBM(2, max_iter=10, random_state=0).fit([[0, 1], [1, 1]]).n_iter_
         10
         """
-        given = self._rows_for_callbacks(X)
-        hooks = {"estimator": self, "X": given, "y": given if y is None else y}
+        # some monitors ask for a y
+        hooks = {"estimator": self, "X": X, "y": X if y is None else y}
         with features_restored_on_failure(self):
             rows, run = self._begin(X, X_val, is_fit=True)
             trainer = self._trainer(rows.X, run)
@@ -369,16 +369,8 @@ class GenerativeEstimator(
         if X.shape[0] > _SCORED_ROWS:
             X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
         if self._draws_rows():
-            # a generator of its own: dense and sparse rows draw different numbers
-            rng = as_generator(int(rng.integers(2**62)))
-            return drawn(X, rng), None if X_val is None else drawn(X_val, rng)
+            return drawn(X), None if X_val is None else drawn(X_val)
         return X, X_val
-
-    def _rows_for_callbacks(self, X):
-        """Rows that can be scored, also given as y: some monitors ask for a y."""
-        if not self._draws_rows():
-            return X
-        return lambda: drawn(self._training_rows(X, reset=False)[0], as_generator(0))
 
     def _finish(self, rows, run):
         """The attributes of the fitted estimator."""

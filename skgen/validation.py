@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
 
 from skgen.containers import as_frame, as_numbers
+from skgen.hashing import uniforms
 
 _FINITE = Interval(Real, None, None, closed="neither")
 # parameters that mean the same in BinaryRBM and VariationalAutoencoder
@@ -37,7 +38,10 @@ SHARED_CONSTRAINTS = {
     "random_state": ["random_state"],
 }
 
-_SCALE = "scale X for binarize='sample', as sklearn.preprocessing.MinMaxScaler does"
+_SCALE = (
+    "scale X for binarize='sample', as sklearn.preprocessing.MinMaxScaler(clip=True) "
+    "does"
+)
 
 # Several arrays as wide as a block live at once, so a block of float64 takes 1/32 of
 # the working memory: 2**22 values at scikit-learn's default of 1024 MiB.
@@ -174,14 +178,21 @@ def check_fills_in(binarize):
 
 
 def probabilities(X, name="X", remedy=_SCALE):
-    """X itself, or ValueError for its first value outside [0, 1]."""
+    """X within [0, 1], or ValueError for its first value outside.
+
+    What rounding may have put outside, by the square root of its precision, is clipped.
+    """
+    slack = np.finfo(X.dtype).eps ** 0.5 if X.dtype.kind == "f" else 0
     claim = f"{name} must lie in [0, 1], got"
-    _refuse(X, lambda values: (values < 0) | (values > 1), claim, remedy)
-    return X
+    _refuse(X, lambda values: (values < -slack) | (values > 1 + slack), claim, remedy)
+    low, high = _range(X)
+    if low >= 0 and high <= 1:
+        return X
+    return X.maximum(0).minimum(1) if sparse.issparse(X) else X.clip(0, 1)
 
 
 def binarized(X, binarize, *, warn=False, name="X"):
-    """X as 0/1, by the estimators' parameter `binarize`; under "sample" it must be 0/1.
+    """X as 0/1, by the estimators' parameter `binarize`; under "sample" it is `drawn`.
 
     With `warn`, values outside [0, 1] under a threshold give a warning.
     """
@@ -189,7 +200,7 @@ def binarized(X, binarize, *, warn=False, name="X"):
         remedy = "binarise X first or set binarize to a threshold"
         return binary(X, remedy, name)
     if binarize == "sample":
-        return binary(X, "a likelihood is that of states, draw them from probabilities")
+        return drawn(probabilities(X, name))
     if sparse.issparse(X) and binarize < 0:
         raise ValueError(
             f"binarize={binarize} would turn the zeros of a sparse X into ones: use a "
@@ -211,9 +222,32 @@ def _is_not_binary(values):
     return (values != 0) & (values != 1) & (values == values)
 
 
-def drawn(X, rng):
-    """A binary draw from an array or CSR matrix of probabilities, as uint8."""
-    return _as_uint8(X, lambda values: rng.random(values.shape, np.float32) < values)
+def drawn(X):
+    """One fixed binary draw of each row of probabilities, dense or CSR, as uint8.
+
+    It follows from the row itself, in float32, without what is missing. It is the same
+    in any batch and container.
+    """
+    if sparse.issparse(X):
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+        return _as_uint8(X, lambda values: _drawn_entries(values, rows, X.indices))
+    ones = np.empty(X.shape, bool)
+    for rows in row_blocks(*X.shape):
+        block = X[rows]
+        if _is_not_binary(block).any():
+            ones[rows] = _drawn_entries(block, *np.indices(block.shape, sparse=True))
+        else:
+            ones[rows] = block == 1
+    return _as_uint8(X, lambda _: ones)
+
+
+def _drawn_entries(values, rows, columns):
+    """Which entries are drawn; rows and columns are broadcast to the values."""
+    values = values.astype(np.float32)
+    rows, columns = (np.broadcast_to(n, values.shape) for n in (rows, columns))
+    ones = values > 0  # others are no draws, and no part of the row's hash
+    ones[ones] = uniforms(values[ones], rows[ones], columns[ones]) < values[ones]
+    return ones
 
 
 def _as_uint8(X, is_one):
@@ -230,11 +264,15 @@ def _as_uint8(X, is_one):
     return ones
 
 
-def _warn_outside_unit_interval(X, threshold):
+def _range(X):
+    """The smallest and the largest value of a dense or CSR X, NaN apart."""
     if sparse.issparse(X):
-        low, high = X.min(), X.max()
-    else:  # fmin and fmax ignore NaN
-        low, high = np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+        return X.min(), X.max()
+    return np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+
+
+def _warn_outside_unit_interval(X, threshold):
+    low, high = _range(X)
     # a threshold outside [0, 1) was chosen in the units of X
     if 0 <= threshold < 1 and (low < 0 or high > 1):
         warnings.warn(

@@ -180,7 +180,6 @@ def test_scoring_monitor_without_y(how, X):
 
 
 def test_scoring_monitor_of_the_vae_and_of_probabilities(X):
-    """Probabilities have no likelihood: the callbacks get a binary draw of them."""
     monitor = ScoringMonitor(scoring={"nats": lambda vae, X, y: vae.score(X)})
     vae = VariationalAutoencoder(
         2, likelihood="bernoulli", binarize="sample", max_iter=3, random_state=0

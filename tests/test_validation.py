@@ -36,13 +36,6 @@ def test_not_binary(X, container, method):
         getattr(quick(binarize=None), method)(container(bad))
 
 
-def test_not_binary_where_states_are_scored(X):
-    rbm = quick(binarize="sample").fit(X)
-    with pytest.raises(ValueError, match=r"got 0\.5 at row 0, column 2: a likel"):
-        rbm.score_samples([[0, 1, 0.5, 0]])
-    assert rbm.transform([[0, 1, 0.5, 0]]).shape == (1, 2)
-
-
 @pytest.mark.parametrize("container", [np.asarray, csr_array])
 def test_not_probabilities(X, container):
     bad = X.copy()

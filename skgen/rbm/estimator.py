@@ -126,8 +126,9 @@ class BinaryRBM(GenerativeEstimator):
     binarize : float, None or "sample", default=0.5
         A threshold: x > threshold is 1; ``sample`` returns 0 and 1 in any case. None: X
         must hold only 0 and 1. "sample": X holds probabilities, and every epoch draws a
-        new binary sample from them; ``transform`` uses the probabilities, likelihoods
-        need 0/1.
+        new binary sample from them. ``transform`` uses the probabilities. All else,
+        such as ``score_samples``, ``free_energy`` and ``impute``, is of one binary draw
+        of each row, which never changes: it follows from the row alone.
     max_iter : int, default=50
         Epochs.
     early_stopping : bool, default=False
@@ -336,6 +337,8 @@ class BinaryRBM(GenerativeEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            With ``binarize="sample"`` x is one draw from the probabilities of a row.
+            The mean of many rows estimates that of all draws.
 
         Returns
         -------
@@ -883,7 +886,7 @@ class BinaryRBM(GenerativeEstimator):
         if for_snapshot:
             X = X[:_ROWS_PER_SNAPSHOT]
         if self._draws_rows():
-            X = validation.drawn(X, validation.as_generator(state.n_updates))
+            X = validation.drawn(X)
         seen, bound = observe(state.seen, state.average, X, state.rng)
         state = state._replace(seen=seen)
         if for_snapshot and state.rolling is not None:

@@ -139,7 +139,11 @@ class VariationalAutoencoder(GenerativeEstimator):
         Quasi-random draws per row in ``elbo``, rounded up to a power of two, and in
         ``score_samples``, which takes at least 32 and more for a row that needs them.
     binarize : float, None or "sample", default=0.5
-        For the Bernoulli likelihood only, as in ``BinaryRBM``.
+        For the Bernoulli likelihood only, as in ``BinaryRBM``: a threshold; None, X
+        must hold only 0 and 1; or "sample", X holds probabilities, drawn anew in every
+        epoch. Then ``transform`` and ``posterior`` use the probabilities. All else,
+        such as ``elbo``, ``score_samples`` and ``impute``, is of one binary draw of
+        each row, which never changes: it follows from the row alone.
     device : str, default="auto"
         "auto" takes cuda, then mps, then cpu.
     precision : {"float32", "bfloat16"}, default="float32"
