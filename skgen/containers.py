@@ -54,10 +54,11 @@ def _of_frame(frame, name):
     if all(t.is_numeric() and not isinstance(t, nw.Decimal) for t in dtypes):
         return frame.to_numpy()
     columns = zip(frame.iter_columns(), frame.columns)
-    return np.column_stack([_of_column(series, name, n) for series, n in columns])
+    return np.column_stack([floats_of(series, name, n) for series, n in columns])
 
 
-def _of_column(series, name, column):
+def floats_of(series, name, column):
+    """A series of narwhals as an array of numbers, NaN where it has a gap."""
     # to_numpy ignores the gaps of a dictionary of pyarrow
     if not isinstance(series.dtype, nw.Categorical | nw.Enum):
         values = series.to_numpy()
