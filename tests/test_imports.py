@@ -27,6 +27,7 @@ RBM_ORDER = [
 ]
 VAE_ORDER = [
     "likelihoods",
+    "tables",
     "priors",
     "networks",
     "start",
