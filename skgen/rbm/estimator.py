@@ -15,7 +15,14 @@ from skgen.base import GenerativeEstimator
 from skgen.rbm import energy, enumeration, imputation, partition, samplers
 from skgen.rbm.annealing import LogPartition, reverse_annealed_log_partition
 from skgen.rbm.mixture import fit_mixture, new_mixture, relax
-from skgen.rbm.rows import distinct_bound, no_rows, observe, unpacked
+from skgen.rbm.rows import (
+    MOST_ROWS,
+    distinct_bound,
+    lower_bound,
+    no_rows,
+    observe,
+    unpacked,
+)
 from skgen.rbm.tempering import N_TEMPERATURES, new_ladder
 from skgen.rbm.training import (
     Settings,
@@ -63,9 +70,9 @@ class Scores(NamedTuple):
 class Summary(NamedTuple):
     """What is known of a fitted model besides its state of training."""
 
-    lower_bound: float
+    lower_bound: float | None
+    """Like what follows, None until it is asked for."""
     log_partition: float | None
-    """None until it is asked for."""
     log_partition_std: float | None
 
 
@@ -172,8 +179,8 @@ class BinaryRBM(GenerativeEstimator):
         Its standard error, nats; 0 when exact.
     log_partition_lower_bound_ : float
         log of the sum of exp(-F(x)) over the distinct rows of the data, nats: log Z is
-        at least as large. After ``partial_fit``, over the rows of the call and a sample
-        of 2,000 earlier ones.
+        at least as large. After ``partial_fit``, over a sample of 2,000 of all rows
+        seen, together with the rows of the call if these are more than 2,000.
     n_iter_ : int
         Epochs the model has been trained for.
     history_ : numpy.recarray of shape (n_iter_,)
@@ -887,12 +894,23 @@ class BinaryRBM(GenerativeEstimator):
             X = X[:_ROWS_PER_SNAPSHOT]
         if self._draws_rows():
             X = validation.drawn(X)
-        seen, bound = observe(state.seen, state.average, X, state.rng)
-        state = state._replace(seen=seen)
+        bound = None
+        if run.is_fit or X.shape[0] > MOST_ROWS:
+            bound = lower_bound(state.seen, state.average, X)
+        state = state._replace(seen=observe(state.seen, X, state.rng))
         if for_snapshot and state.rolling is not None:
             estimate = partition.running_estimate(state, bound, self._keeps_chains())
             return state, Summary(bound, estimate.value, estimate.std_error)
         return state, Summary(bound, None, None)
+
+    @property
+    def log_partition_lower_bound_(self):
+        """A certain lower bound of log Z in nats, by the distinct rows of the data."""
+        check_is_fitted(self)
+        if self._summary.lower_bound is None:
+            bound = lower_bound(self._state.seen, self._state.average)
+            self._summary = self._summary._replace(lower_bound=bound)
+        return self._summary.lower_bound
 
     @property
     def log_partition_(self):
@@ -917,7 +935,7 @@ class BinaryRBM(GenerativeEstimator):
 
     def _closing_estimate(self):
         """log Z of the fitted model; a warning if it cannot be relied upon."""
-        state, bound = self._state, self._summary.lower_bound
+        state, bound = self._state, self.log_partition_lower_bound_
         method, sizes = self.partition_method, self.components_.shape
         is_small = min(sizes) <= enumeration.MAX_UNITS
         if method == "exact" or (method == "auto" and is_small):
@@ -950,7 +968,6 @@ class BinaryRBM(GenerativeEstimator):
             "components_": parameters.weights.T,
             "intercept_visible_": parameters.visible_bias,
             "intercept_hidden_": parameters.hidden_bias,
-            "log_partition_lower_bound_": summary.lower_bound,
         }
 
     def _template(self, arrays, n_features):
@@ -975,8 +992,8 @@ class BinaryRBM(GenerativeEstimator):
         if "state.rolling.n_moves" in arrays:
             state = followed(state, True)
             _check_some_at_model(arrays)
-        known = 0.0 if "summary.log_partition" in arrays else None
-        return state, Summary(0.0, known, known)
+        known = (f"summary.{name}" in arrays for name in Summary._fields)
+        return state, Summary(*(0.0 if is_known else None for is_known in known))
 
     @property
     def _n_features_out(self):

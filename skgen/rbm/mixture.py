@@ -24,7 +24,7 @@ from skgen.rbm.samplers import bernoulli, sample_visible
 from skgen.validation import dense_rows
 
 _MOST_VALUES = 2**22  # of the rows that are used
-_SCALES = 1, 0.7, 0.5, 0.35, 0.25  # of log-odds, for wider proposals
+SCALES = 1, 0.7, 0.5, 0.35, 0.25  # of log-odds, for wider proposals
 _TRIED_DRAWS = 100  # by which a scale is chosen
 _MOST_PARTS = 128
 _GROWTH = 4  # of the number of parts, from one mixture to the next
@@ -113,22 +113,22 @@ def within_reach(parameters, mixture, X, rng):
     a hundred are used.
     """
     X = X[:_TRIED_DRAWS]
-    best, largest = mixture, -np.inf
-    for scale in _SCALES:
-        candidate = flattened(mixture, scale)
-        drawn = draw(candidate, len(X), rng)
-        now, then = (_log_ratio(parameters, candidate, x) for x in (X, drawn))
-        accepted, _ = log_sum(np.minimum(then[:, None] - now, 0).ravel())
-        if accepted > largest:
-            best, largest = candidate, accepted
-    return best
+    candidates = [flattened(mixture, scale) for scale in SCALES]
+    drawn = [draw(candidate, len(X), rng) for candidate in candidates]
+    log_f = _log_f(parameters, np.concatenate([X, *drawn]))
+    log_f, *rest = np.split(log_f.astype(np.float32), 1 + len(drawn))
+    accepted = []
+    for candidate, states, log_f_drawn in zip(candidates, drawn, rest):
+        now = log_f - log_probability(candidate, X)
+        then = log_f_drawn - log_probability(candidate, states)
+        accepted.append(log_sum(np.minimum(then[:, None] - now, 0).ravel())[0])
+    return candidates[np.argmax(accepted)]
 
 
-def _log_ratio(parameters, mixture, X, inputs=None):
-    """log P(x) - log q(x) up to a constant; `inputs` are b + x'W if known."""
+def _log_f(parameters, X, inputs=None):
+    """log P(x) up to a constant; `inputs` are b + x'W if known."""
     inputs = hidden_input(parameters, X) if inputs is None else inputs
-    log_f = X @ parameters.visible_bias + softplus_sum(inputs)
-    return log_f - log_probability(mixture, X)
+    return X @ parameters.visible_bias + softplus_sum(inputs)
 
 
 def jump(parameters, mixture, X, inputs, rng):
@@ -140,8 +140,8 @@ def jump(parameters, mixture, X, inputs, rng):
     """
     drawn = draw(mixture, len(X), rng).astype(X.dtype, copy=False)
     inputs_drawn = hidden_input(parameters, drawn)
-    now = _log_ratio(parameters, mixture, X, inputs)
-    then = _log_ratio(parameters, mixture, drawn, inputs_drawn)
+    now = _log_f(parameters, X, inputs) - log_probability(mixture, X)
+    then = _log_f(parameters, drawn, inputs_drawn) - log_probability(mixture, drawn)
     accepted = np.log1p(-rng.random(len(X))) < then - now
     X[accepted], inputs[accepted] = drawn[accepted], inputs_drawn[accepted]
 

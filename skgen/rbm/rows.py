@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from skgen.rbm.energy import free_energy
-from skgen.validation import row_blocks, rows_as_float
+from skgen.validation import dense_rows, row_blocks, rows_as_float
 
 MOST_ROWS = 2000
 """Rows that are kept."""
@@ -43,32 +43,38 @@ def unpacked(seen, n_features):
     return np.unpackbits(seen.packed, axis=1, count=n_features).astype(np.float32)
 
 
-def observe(seen, parameters, X, rng):
-    """The sample after the rows of X, and the lower bound of log Z.
+def observe(seen, X, rng):
+    """The sample after the rows of X, which are 0/1, dense or CSR."""
+    packed = np.concatenate([seen.packed, _packed(X)])
+    priority = np.append(seen.priority, rng.random(X.shape[0]))
+    # a stable sort is fast, for the earlier ones are in order
+    kept = np.argsort(priority, kind="stable")[:MOST_ROWS]
+    return SeenRows(priority[kept], packed[kept])
 
-    X is 0/1, dense or CSR. The bound is over the distinct rows of X and of the sample.
-    """
-    before = unpacked(seen, X.shape[1])
-    packed, energies = [seen.packed], [free_energy(parameters, before)]
+
+def lower_bound(seen, parameters, X=None):
+    """The bound of log Z by the distinct rows of the sample and of X, dense or CSR."""
+    n_features = len(parameters.visible_bias)
+    packed, energies = seen.packed, free_energy(parameters, unpacked(seen, n_features))
+    if X is None:
+        return _bound(energies, packed)
+    energies = [energies]
     for rows in row_blocks(X.shape[0], max(parameters.weights.shape)):
         block = rows_as_float(X, rows, np.float32)
-        packed.append(_packed(block))
         energies.append(free_energy(parameters, block))
-    packed, energies = np.concatenate(packed), np.concatenate(energies)
-    priority = np.append(seen.priority, rng.random(X.shape[0]))
-    kept = np.argsort(priority)[:MOST_ROWS]
-    return SeenRows(priority[kept], packed[kept]), _bound(energies, packed)
+    return _bound(np.concatenate(energies), np.concatenate([packed, _packed(X)]))
 
 
 def distinct_bound(energies, X):
     """The bound by the distinct rows of a dense or CSR X with these free energies."""
-    blocks = row_blocks(X.shape[0], X.shape[1])
-    packed = [_packed(rows_as_float(X, rows, np.float32)) for rows in blocks]
-    return _bound(energies, np.concatenate(packed))
+    return _bound(energies, _packed(X))
 
 
 def _packed(X):
-    return np.packbits(X.astype(np.uint8), axis=1)
+    """All rows, eight features to a byte."""
+    blocks = row_blocks(X.shape[0], X.shape[1])
+    bits = (dense_rows(X, rows).astype(np.uint8) for rows in blocks)
+    return np.concatenate([np.packbits(part, axis=1) for part in bits])
 
 
 def _bound(energies, packed):

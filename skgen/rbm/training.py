@@ -21,7 +21,7 @@ from skgen.rbm.gradients import (
     phase_weights,
     uncentred,
 )
-from skgen.rbm.mixture import Mixture, jump, within_reach
+from skgen.rbm.mixture import SCALES, Mixture, flattened, jump, within_reach
 from skgen.rbm.rows import SeenRows, no_rows
 from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
@@ -165,7 +165,7 @@ class Trainer:
         n_chains = _chains_per_update(settings, len(state.chains), settings.batch_size)
         stride = _updates_per_move(settings, n_chains)
         memory = new_memory(settings.batch_size + n_chains, state.parameters)
-        proposal = _proposal(state, settings)
+        proposal = _proposal(state, settings, self.n_updates)
         n_averaged, n_rolled = 0, state.n_updates
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
             for n_done, batch in enumerate(batches, start=1):
@@ -246,10 +246,13 @@ def update(state, memory, n_rows, settings, learning_rate, proposal):
     return state._replace(n_updates=state.n_updates + 1)
 
 
-def _proposal(state, settings):
-    """The mixture that persistent chains jump to in this epoch."""
+def _proposal(state, settings, n_updates):
+    """The mixture that persistent chains jump to in an epoch of so many updates."""
     if settings.negative_phase != "pcd":
         return None
+    if n_updates < _TURNS:  # a search would take longer than they do
+        turn = state.n_updates // _TURNS % len(SCALES)
+        return flattened(state.base, SCALES[turn])
     X = sample_visible(state.parameters, state.chains, state.rng)
     return within_reach(state.parameters, state.base, X, state.rng)
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 import skgen
 from skgen.curve import EMPTY, as_history, from_history, lengthened
-from skgen.rbm import samplers
+from skgen.rbm import rows, samplers, training
 from skgen.rbm.estimator import Scores
 
 X = np.random.default_rng(0).integers(2, size=(40, 4))
@@ -97,3 +97,52 @@ def test_states_are_enumerated_anew_when_the_model_has_changed(enumerations, cha
     assert len(enumerations) == 2
     del model._enumerated
     assert_array_equal(model.sample(50), rows)
+
+
+def test_a_small_step_does_not_look_at_all_earlier_rows(monkeypatch):
+    """The bound that they put under log Z is computed when it is asked for."""
+    sizes = []
+
+    def free_energy(parameters, X, real=rows.free_energy):
+        sizes.append(len(X))
+        return real(parameters, X)
+
+    monkeypatch.setattr(rows, "free_energy", free_energy)
+    monkeypatch.delattr(training, "within_reach")  # a search for wide proposals
+    model = skgen.BinaryRBM(3, random_state=0)
+    for start in range(0, 40, 10):
+        model.partial_fit(X[start : start + 10])
+    assert sizes == []
+    energies = model.free_energy(np.unique(X, axis=0).astype(np.float32))
+    bound = np.logaddexp.reduce(-energies)
+    copied = pickle.loads(pickle.dumps(model))
+    for _ in range(2):
+        np.testing.assert_allclose(model.log_partition_lower_bound_, bound, rtol=1e-6)
+    assert sizes == [40]
+    assert copied.log_partition_lower_bound_ == model.log_partition_lower_bound_
+
+
+def test_a_file_need_not_hold_the_bound(tmp_path):
+    model = skgen.BinaryRBM(3, random_state=0).partial_fit(X)
+    model.save(tmp_path / "model")
+    loaded = skgen.load(tmp_path / "model")
+    assert loaded.log_partition_lower_bound_ == model.log_partition_lower_bound_
+    assert loaded.score(X) == model.score(X)
+
+
+def test_chains_of_short_epochs_jump_by_proposals_of_all_widths(monkeypatch):
+    proposals = []
+
+    def jump(parameters, mixture, *rest, real=training.jump):
+        proposals.append(np.abs(mixture.log_odds).sum())
+        return real(parameters, mixture, *rest)
+
+    monkeypatch.setattr(training, "jump", jump)
+    model = skgen.BinaryRBM(3, random_state=0)
+    for _ in range(50):
+        model.partial_fit(X[:10])
+    widths = np.array(proposals).reshape(2, 5, 5)  # twice, five in a row each
+    shares = [1, 0.7, 0.5, 0.35, 0.25]
+    np.testing.assert_allclose(
+        widths / widths[0, 0, 0], np.broadcast_to(np.c_[shares], (2, 5, 5)), rtol=1e-5
+    )
