@@ -725,7 +725,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         return training.to_device(state, torch.device("cpu")), Summary(active)
 
     def _attributes(self, state, summary, dtype):
-        model = copy.deepcopy(state.average).eval()
+        model = state.average.eval()  # it is copied before training goes on
         gaussian = isinstance(model.likelihood, Gaussian)
         variance = model.likelihood.variance() if gaussian else None
         if variance is not None:
@@ -737,7 +737,7 @@ class VariationalAutoencoder(GenerativeEstimator):
             "active_units_": summary.active_units,
             "device_": self._available_device(),
             "_model": model,
-            "_width": networks.widest_layer(model),
+            "_width": model.width,
         }
 
     def _template(self, arrays, n_features):

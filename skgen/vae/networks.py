@@ -114,6 +114,14 @@ class Autoencoder(nn.Module):
         self.likelihood = likelihood
         self.n_components = n_components
         self.register_buffer("center", torch.zeros(()) if center is None else center)
+        self._width = None
+
+    @property
+    def width(self):
+        """The most values per row that X or a layer of the networks holds."""
+        if self._width is None:
+            self._width = _widest_layer(self)
+        return self._width
 
     def latent_prior(self):
         """The distribution p(h); see :mod:`skgen.vae.priors`."""
@@ -131,19 +139,19 @@ class Autoencoder(nn.Module):
         return mean, 0.5 * log_variance.clamp(*bounds)
 
 
-def widest_layer(model):
-    """The most values per row that a layer of the model's decoder puts out."""
-    sizes = [model.n_components, model.likelihood.n_outputs]
+def _widest_layer(model):
+    sizes = [model.n_components, model.likelihood.n_outputs, model.center.numel()]
 
     def note(module, inputs, output):
         if isinstance(output, torch.Tensor):
             sizes.append(output.numel())
 
-    decoder = copy.deepcopy(model.decoder)  # it keeps the hooks
-    for module in decoder.modules():
-        module.register_forward_hook(note)
-    with torch.no_grad():
-        decoder(torch.zeros(1, model.n_components))
+    for network, n_in in (("encoder", sizes[2]), ("decoder", sizes[0])):
+        network = copy.deepcopy(getattr(model, network)).eval()  # it keeps the hooks
+        for module in network.modules():
+            module.register_forward_hook(note)
+        with torch.no_grad():
+            network(model.center.new_zeros(1, n_in))
     return max(sizes)
 
 

@@ -90,6 +90,8 @@ def initial_state(model, rng):
 
 def to_device(state, device):
     """The state with its modules and its optimiser's memory moved to a device."""
+    if state.average.center.device == device:
+        return state
     state.model.to(device)
     state.average.to(device)
     for memory in state.optimizer.state.values():

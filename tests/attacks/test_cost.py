@@ -5,12 +5,14 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 import skgen
 from skgen.curve import EMPTY, as_history, from_history, lengthened
 from skgen.rbm import rows, samplers, training
 from skgen.rbm.estimator import Scores
+from skgen.vae import networks
 
 X = np.random.default_rng(0).integers(2, size=(40, 4))
 
@@ -146,3 +148,26 @@ def test_chains_of_short_epochs_jump_by_proposals_of_all_widths(monkeypatch):
     np.testing.assert_allclose(
         widths / widths[0, 0, 0], np.broadcast_to(np.c_[shares], (2, 5, 5)), rtol=1e-5
     )
+
+
+def test_a_step_of_a_vae_copies_its_networks_once(monkeypatch):
+    model = skgen.VariationalAutoencoder(1, hidden_layer_sizes=(3,), random_state=0)
+    model.partial_fit(X)
+    encoder, before = model.encoder_, model.transform(X)
+    copies = []
+
+    def deepcopy(value, memo=None, real=copy.deepcopy):
+        copies.append(type(value).__name__)
+        return real(value, memo)
+
+    monkeypatch.setattr(copy, "deepcopy", deepcopy)
+    monkeypatch.delattr(networks, "_widest_layer")  # it runs and copies the networks
+    model.partial_fit(X)
+    monkeypatch.undo()
+    assert copies.count("TrainingState") == 1
+    assert not {"Autoencoder", "Sequential"} & set(copies)
+    # what there was before has not changed
+    with torch.no_grad():
+        earlier = encoder(torch.from_numpy(X).float()).numpy()[:, :1]
+    np.testing.assert_allclose(earlier, before, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(model.transform(X), before, rtol=1e-4, atol=1e-5)
