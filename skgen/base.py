@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +20,12 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
+from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
 from skgen.persistence import save
 from skgen.run import Run, rows_per_update
-from skgen.validation import _fit_context, as_generator, drawn
+from skgen.table import conditions_of, frame_of, read_numbers, with_floats
+from skgen.validation import _fit_context, as_generator, check_given, drawn
 
 _SCORED_ROWS = 1000  # training rows behind the learning curve
 
@@ -37,6 +39,8 @@ class Rows(NamedTuple):
     """Training rows and held-out rows, or None, of the learning curve."""
     dtype: np.dtype
     """Of the X that was given."""
+    table: object
+    """Of the frame that was given, or None."""
     seed: int
     """Chooses the rows that are held out and the rows of the learning curve."""
 
@@ -67,9 +71,10 @@ class GenerativeEstimator(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
+            A frame of pandas or polars comes back from ``sample`` and ``impute``.
         y : Ignored
-        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+        X_val : like X, of shape (n_val, n_features), default=None
             Held-out rows, for the learning curve and for early stopping.
 
         Returns
@@ -251,14 +256,15 @@ class GenerativeEstimator(
         """New rows in the dtype of the training data, shape (n_samples, n_features)."""
 
     @abstractmethod
-    def _training_rows(self, X, *, reset, name="X"):
+    def _training_rows(self, X, table, *, reset, name="X"):
         """X as it is kept while training, checked, and its dtype.
 
-        Errors call X by its name. Data of another name give no warnings.
+        The table describes the frame that defined the features, None an array. Errors
+        call X by its name. Data of another name give no warnings.
         """
 
     @abstractmethod
-    def _initial_state(self, X, rng):
+    def _initial_state(self, X, table, rng):
         """The state of training before the first update."""
 
     @abstractmethod
@@ -284,12 +290,43 @@ class GenerativeEstimator(
         """
 
     @abstractmethod
-    def _attributes(self, state, summary, dtype):
+    def _attributes(self, state, summary, dtype, table):
         """The fitted attributes of this class, from what `_conclude` returns."""
 
     @abstractmethod
-    def _template(self, arrays, n_features):
+    def _template(self, arrays, n_features, table):
         """A fresh state and summary of the sizes that a file with these arrays has."""
+
+    def _table_of(self, X):
+        """What describes the columns of a frame; None of an array."""
+        frame = as_frame(X)
+        return None if frame is None else read_numbers(frame)
+
+    def _as_given(self, X, like=None, *, means=False):
+        """Rows as a frame if the model was fitted to one, with the index of `like`.
+
+        Means of 0/1 or integers are floats, unless columns have kinds of their own.
+        """
+        if self._table is None:
+            return X
+        return frame_of(with_floats(self._table) if means else self._table, X, like)
+
+    def _conditions(self, given, n_samples):
+        """What is given of each row to draw, a float64 array with NaN elsewhere."""
+        if self._table is not None and (isinstance(given, dict) or as_frame(given)):
+            rows = conditions_of(self._table, given)
+        elif isinstance(given, dict):
+            rows = _by_number(given, self.n_features_in_)
+        else:
+            rows = check_given(self, given)
+        if isinstance(given, dict):
+            return np.repeat(rows, n_samples, axis=0)
+        if n_samples not in (1, len(rows)):
+            raise ValueError(
+                f"given has {len(rows)} rows, which are as many samples: leave out "
+                f"n_samples={n_samples}."
+            )
+        return rows
 
     def _generator(self, random_state):
         return as_generator(self.random_state if random_state is None else random_state)
@@ -310,9 +347,10 @@ class GenerativeEstimator(
         started = time.perf_counter()
         resumes = hasattr(self, "_state") and (self.warm_start or not is_fit)
         state = self._state_to_resume() if resumes else None
-        X, dtype = self._training_rows(X, reset=not resumes)
+        table = self._table if resumes else self._table_of(X)
+        X, dtype = self._training_rows(X, table, reset=not resumes)
         if X_val is not None:
-            X_val, _ = self._training_rows(X_val, reset=False, name="X_val")
+            X_val, _ = self._training_rows(X_val, table, reset=False, name="X_val")
         n_rows = X.shape[0], 0 if X_val is None else X_val.shape[0]
         unfinished = self._unfinished if resumes and is_fit else None
         if unfinished is not None:
@@ -321,7 +359,7 @@ class GenerativeEstimator(
         seed = self._seed if resumes else int(rng.integers(2**31))
         if X_val is None and self.early_stopping and is_fit and X.shape[0] > 1:
             X, X_val = _held_out(X, self.validation_fraction, seed)
-        rows = Rows(X, self._scored_rows(X, X_val, seed), dtype, seed)
+        rows = Rows(X, self._scored_rows(X, X_val, seed), dtype, table, seed)
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
             run = replace(unfinished, state=state, best_state=best)
@@ -330,7 +368,7 @@ class GenerativeEstimator(
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             self._continue_history(run)
         else:
-            state = self._initial_state(X, rng)
+            state = self._initial_state(X, table, rng)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             run.n_warmup = getattr(self, "kl_warmup", 0) if is_fit else 0
         run.seconds += time.perf_counter() - started
@@ -391,19 +429,22 @@ class GenerativeEstimator(
         return self._as_fitted(rows, state, summary, run.curve, unfinished)
 
     def _as_fitted(self, rows, state, summary, curve, unfinished=None):
-        parts = state, summary, curve, rows.dtype, rows.seed
+        parts = state, summary, curve, rows.dtype, rows.table, rows.seed
         fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
         return self._all_attributes(*parts, fixed, unfinished)
 
-    def _all_attributes(self, state, summary, curve, dtype, seed, fixed, unfinished):
+    def _all_attributes(
+        self, state, summary, curve, dtype, table, seed, fixed, unfinished
+    ):
         """All fitted attributes except the number and the names of the features."""
-        return self._attributes(state, summary, dtype) | {
+        return self._attributes(state, summary, dtype, table) | {
             "n_iter_": length(curve),
             "_curve": curve,
             "_state": state,
             "_summary": summary,
             "_seed": seed,
             "_dtype_of_X": dtype,
+            "_table": table,
             "_fixed": fixed,
             "_unfinished": unfinished,
         }
@@ -431,6 +472,19 @@ def features_restored_on_failure(estimator):
             vars(estimator).pop(name, None)
         vars(estimator).update(before)
         raise
+
+
+def _by_number(given, n_features):
+    """A row with these values by number of column, NaN elsewhere."""
+    row = np.full((1, n_features), np.nan)
+    for column, value in given.items():
+        if not isinstance(column, Integral) or not 0 <= column < n_features:
+            raise ValueError(
+                f"given has the column {column!r}: use the numbers of columns, 0 to "
+                f"{n_features - 1}."
+            )
+        row[0, column] = as_numbers([[value]], "given")[0, 0]
+    return row
 
 
 def _shown(value):

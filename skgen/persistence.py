@@ -25,6 +25,7 @@ from safetensors.numpy import save as as_safetensors
 
 from skgen.arrays import filled, named_arrays
 from skgen.curve import from_history
+from skgen.dtypes import table_from_plain, table_to_plain
 from skgen.run import Run
 
 FORMAT_VERSION = 1
@@ -48,6 +49,7 @@ def save(estimator, path):
         "n_features_in": estimator.n_features_in_,
         "feature_names_in": None if names is None else names.tolist(),
         "dtype": estimator._dtype_of_X.str,
+        "table": table_to_plain(estimator._table),
         "seed": estimator._seed,
         "output": getattr(estimator, "_sklearn_output_config", {}).get("transform"),
         "unfinished": None if unfinished is None else _run_to_plain(unfinished),
@@ -151,18 +153,21 @@ def _estimator(document, arrays):
         if len(names) != n_features or not all(type(name) is str for name in names):
             raise ValueError("'feature_names_in' does not name each feature")
         estimator.feature_names_in_ = np.array(names, dtype=object)
-    state, summary = as_fitted._template(arrays, n_features)
+    table = table_from_plain(document["table"])
+    if table is not None and len(table.columns) != n_features:
+        raise ValueError("'table' does not describe each feature")
+    state, summary = as_fitted._template(arrays, n_features, table)
     unfinished = _run_from_plain(document["unfinished"])
     if unfinished is not None and unfinished.best_bound > -np.inf:
         prefix = "best_state."
         own = {name[5:]: arrays[name] for name in arrays if name.startswith(prefix)}
-        best_state, _ = as_fitted._template(own, n_features)
+        best_state, _ = as_fitted._template(own, n_features, table)
         unfinished.best_state = filled(best_state, arrays, "best_state")
     state, summary = filled(state, arrays, "state"), filled(summary, arrays, "summary")
     curve = from_history(_history(arrays, cls))
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
-    parts = state, summary, curve, dtype, seed, fixed, unfinished
+    parts = state, summary, curve, dtype, table, seed, fixed, unfinished
     vars(estimator).update(estimator._all_attributes(*parts))
     estimator.n_features_in_ = n_features
     return estimator.set_output(transform=document["output"])
@@ -257,6 +262,8 @@ def _to_plain(name, value):
         if state["bit_generator"] == "MT19937":
             _, keys, *rest = value.get_state()
             return {"random_state": [keys.tolist(), *rest]}
+    if name == "likelihood" and isinstance(value, dict):
+        return {"kinds": [[_to_plain(name, key), kind] for key, kind in value.items()]}
     if name == "likelihood":
         with contextlib.suppress(ValueError):
             likelihoods = importlib.import_module(_LIKELIHOODS)
@@ -280,6 +287,8 @@ def _from_plain(name, value):
         return tuple(_from_plain(name, item) for item in content)
     if tag == name == "random_state":
         return _random_state(*content)
+    if tag == "kinds" and name == "likelihood":
+        return dict(content)
     if tag == name == "likelihood":
         return importlib.import_module(_LIKELIHOODS).likelihood_from_plain(content)
     raise ValueError(f"the parameter {name!r} has the unknown form {tag!r}")

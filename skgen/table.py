@@ -96,6 +96,15 @@ def read_numbers(frame):
     return Table(columns, str(frame.implementation.value), mixed=False)
 
 
+def with_floats(table):
+    """The table of float64 columns of the same names, unless it is a mixed one."""
+    if table.mixed:
+        return table
+    is_pandas = table.library in ("pandas", "modin", "cudf")
+    dtype = np.dtype(np.float64) if is_pandas else nw.Float64()
+    return table._replace(columns=tuple(c._replace(dtype=dtype) for c in table.columns))
+
+
 def values_of(table, X, name="X"):
     """The rows of X, a frame or an array of the same columns, as a float64 matrix."""
     if not table.mixed:

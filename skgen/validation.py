@@ -127,6 +127,16 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
     return numbers
 
 
+def check_features(estimator, X, *, reset=False):
+    """Number and names of the columns of a frame, checked against `estimator`."""
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def check_given(estimator, X):
+    """Rows of conditions as a float64 array, which may hold NaN."""
+    return with_missing(estimator, X, "given").astype(np.float64)
+
+
 def holds_missing(X):
     """Whether X, whose other values are finite, is dense and has NaN."""
     may_hold = X.dtype.kind == "f" and not sparse.issparse(X)
@@ -134,16 +144,15 @@ def holds_missing(X):
     return may_hold and bool(np.isnan(X.sum(dtype=np.float64)))
 
 
-def with_missing(estimator, X):
-    """A floating-point copy of a dense X, checked, and the mask of its NaN."""
-    X = check_input(estimator, X, missing=True)
+def with_missing(estimator, X, name="X"):
+    """A floating-point copy of a dense X, checked, which may hold NaN."""
+    X = check_input(estimator, X, missing=True, name=name)
     if sparse.issparse(X):
         raise TypeError(
             "A sparse X cannot tell what is missing, its zeros are values: pass "
             "X.toarray(), with NaN where an entry is not known."
         )
-    X = X.astype(float_dtype(X.dtype))
-    return X, np.isnan(X)
+    return X.astype(float_dtype(X.dtype))
 
 
 def check_latent(estimator, H, n_components, name="H"):

@@ -514,8 +514,8 @@ class BinaryRBM(GenerativeEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            0/1, in the dtype of the training data.
+        ndarray or data frame of shape (n_samples, n_features)
+            0/1, in the dtypes of the training data.
 
         Examples
         --------
@@ -535,7 +535,7 @@ class BinaryRBM(GenerativeEstimator):
         X = self._by_rows(lambda p, X: samplers.gibbs(p, X, n_steps, rng), X)
         return X.astype(self._dtype_of_X)
 
-    def sample(self, n_samples=1, *, n_gibbs_steps=None, random_state=None):
+    def sample(self, n_samples=1, *, given=None, n_gibbs_steps=None, random_state=None):
         """New rows from P(x).
 
         The draws are independent where one of the layers has at most 20 units.
@@ -545,6 +545,10 @@ class BinaryRBM(GenerativeEstimator):
         Parameters
         ----------
         n_samples : int, default=1
+        given : dict, data frame or array-like, default=None
+            Draw from P(rest | given) instead, as ``impute`` does: a dict of column ->
+            value holds for all rows. A frame of some of the columns, or an array with
+            NaN where nothing is given, has a row for each sample.
         n_gibbs_steps : int, default=None
             Steps of each chain after its first; None: 100. Exact draws need none.
         random_state : int, RandomState instance or None, default=None
@@ -552,8 +556,8 @@ class BinaryRBM(GenerativeEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            0/1, in the dtype of the training data.
+        ndarray or data frame of shape (n_samples, n_features)
+            0/1, in the dtypes of the training data.
 
         Examples
         --------
@@ -571,7 +575,11 @@ class BinaryRBM(GenerativeEstimator):
         n_steps = 100 if n_gibbs_steps is None else n_gibbs_steps
         n_steps = validation.check_count(n_steps, "n_gibbs_steps", 0)
         rng = self._generator(random_state)
-        return self._drawn(n_samples, n_steps, rng).astype(self._dtype_of_X)
+        if given is None:
+            X = self._drawn(n_samples, n_steps, rng)
+        else:
+            X = self._filled(self._conditions(given, n_samples), n_steps or 1, rng)
+        return self._as_given(X.astype(self._dtype_of_X))
 
     def _drawn(self, n_samples, n_steps, rng):
         """Exact draws, or n_steps from states of chains and seen rows, in float32."""
@@ -613,7 +621,7 @@ class BinaryRBM(GenerativeEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
             Dense; NaN is a missing entry.
         n_gibbs_steps : int, default=100
             Of each chain. Ten times as many lower the error on digits by under 1 %.
@@ -624,8 +632,10 @@ class BinaryRBM(GenerativeEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            Floating-point; observed entries as they are, 0/1 or a mean for each NaN.
+        ndarray or data frame of shape (n_samples, n_features)
+            Observed entries as they are, 0/1 or a mean for each NaN. An array is
+            floating-point. A frame has the dtypes of the training data, or float64 with
+            `return_mean`.
 
         Examples
         --------
@@ -639,13 +649,18 @@ class BinaryRBM(GenerativeEstimator):
         """
         check_is_fitted(self)
         n_steps = validation.check_count(n_gibbs_steps, "n_gibbs_steps", 1)
+        rng, values = self._generator(random_state), validation.with_missing(self, X)
+        values = self._filled(values, n_steps, rng, return_mean)
+        return self._as_given(values, X, means=return_mean)
+
+    def _filled(self, X, n_steps, rng, return_mean=False):
+        """X with draws or means in place of NaN, which is written over."""
         validation.check_fills_in(self.binarize)
-        X, missing = validation.with_missing(self, X)
+        missing = np.isnan(X)
         states = validation.binarized(np.where(missing, 0, X), self.binarize)
         incomplete = np.flatnonzero(missing.any(axis=1))
         if incomplete.size == 0:
             return X
-        rng = self._generator(random_state)
         parameters = self._parameters(np.float32)
         starts = samplers.sample_hidden(parameters, self._drawn(_STARTS, 0, rng), rng)
         fill_in = imputation.conditional
@@ -772,7 +787,7 @@ class BinaryRBM(GenerativeEstimator):
             results.append(function(parameters, *parts))
         return np.concatenate(results).astype(dtype, copy=False)
 
-    def _training_rows(self, X, *, reset, name="X"):
+    def _training_rows(self, X, table, *, reset, name="X"):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
         X = validation.check_input(self, X, reset=reset, name=name)
         if self._draws_rows():
@@ -780,7 +795,7 @@ class BinaryRBM(GenerativeEstimator):
         warn = name == "X"
         return validation.binarized(X, self.binarize, warn=warn, name=name), X.dtype
 
-    def _initial_state(self, X, rng):
+    def _initial_state(self, X, table, rng):
         n_samples = X.shape[0]
         count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
         marginals = (count + 1) / (n_samples + 2)
@@ -960,7 +975,7 @@ class BinaryRBM(GenerativeEstimator):
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return estimate
 
-    def _attributes(self, state, summary, dtype):
+    def _attributes(self, state, summary, dtype, table):
         if not state.seen.priority.size:
             raise ValueError("a model without any row it was fitted to")
         parameters = state.average.astype(validation.float_dtype(dtype))
@@ -970,7 +985,7 @@ class BinaryRBM(GenerativeEstimator):
             "intercept_hidden_": parameters.hidden_bias,
         }
 
-    def _template(self, arrays, n_features):
+    def _template(self, arrays, n_features, table):
         sizes = n_features, self.n_components
         check_shape(arrays, "state.parameters.weights", sizes)
         n_chains, _ = check_shape(arrays, "state.chains", (None, self.n_components))

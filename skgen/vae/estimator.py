@@ -14,6 +14,8 @@ from torch import nn
 
 from skgen import validation
 from skgen.base import GenerativeEstimator
+from skgen.containers import as_frame
+from skgen.table import read_table, values_of
 from skgen.vae import (
     bounds,
     likelihoods,
@@ -21,6 +23,7 @@ from skgen.vae import (
     parallel,
     scoring,
     start,
+    tables,
     training,
 )
 from skgen.vae.imputation import N_CHAINS, conditional, conditional_means
@@ -95,9 +98,12 @@ class VariationalAutoencoder(GenerativeEstimator):
         2 * n_components: mean and log-variance.
     decoder : torch.nn.Module, callable or None, default=None
         Likewise; it maps n_components values to the likelihood's outputs.
-    likelihood : str or Likelihood, default="gaussian"
-        "gaussian", "bernoulli", "poisson", "categorical" (all columns are one one-hot
-        block) or an object of ``skgen.vae.likelihoods``, such as ColumnLikelihood.
+    likelihood : str, dict or Likelihood, default="auto"
+        "auto" takes each column of a data frame by its dtype, and "gaussian" for an
+        array. A dict {column: "number" or "category"} says what a column of a frame is
+        where its dtype misleads. Else "gaussian", "bernoulli", "poisson", "categorical"
+        (all columns are one one-hot block) or an object of ``skgen.vae.likelihoods``,
+        such as ColumnLikelihood.
     noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
         sigma^2 of likelihood="gaussian": one that is learned; one per feature; one per
         feature that depends on h; or a fixed one. A ``Gaussian`` object brings its own.
@@ -212,7 +218,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         "activation": [StrOptions(set(networks.ACTIVATIONS))],
         "encoder": [nn.Module, callable, None],
         "decoder": [nn.Module, callable, None],
-        "likelihood": [StrOptions(set(likelihoods.NAMES)), Likelihood],
+        "likelihood": [StrOptions({"auto", *likelihoods.NAMES}), dict, Likelihood],
         "noise_variance": [
             StrOptions(set(likelihoods.NOISE_VARIANCES)),
             Interval(Real, 0, None, closed="neither"),
@@ -248,7 +254,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         activation="silu",
         encoder=None,
         decoder=None,
-        likelihood="gaussian",
+        likelihood="auto",
         noise_variance="scalar",
         prior="normal",
         objective="elbo",
@@ -384,7 +390,10 @@ class VariationalAutoencoder(GenerativeEstimator):
         """
         check_is_fitted(self)
         H = validation.check_latent(self, X, self._n_features_out, "X")
-        return self._in_blocks(_decoded_mean, H, H.dtype)
+        means = self._in_blocks(_decoded_mean, H, H.dtype)
+        if not self._is_mixed(self._table):
+            return means
+        return self._as_given(tables.decoded_means(self._table, means))
 
     def elbo(self, X, *, return_terms=False):
         """The evidence lower bound of each row, E_q[log p(x | h)] - KL[q || p].
@@ -539,19 +548,24 @@ class VariationalAutoencoder(GenerativeEstimator):
         log_likelihood, ess = self._by_rows(estimate, X).T
         return (log_likelihood, ess) if return_ess else log_likelihood
 
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples=1, *, given=None, random_state=None):
         """New rows: h ~ p(h), x ~ p(x | h).
 
         Parameters
         ----------
         n_samples : int, default=1
+        given : dict, data frame or array-like, default=None
+            Draw from p(rest | given) instead, as ``impute`` does: a dict of column ->
+            value holds for all rows. A frame of some of the columns, or an array with
+            NaN where nothing is given, has a row for each sample.
         random_state : int, RandomState instance or None, default=None
             None: the estimator's own.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            In the dtype of the training data.
+        ndarray or data frame of shape (n_samples, n_features)
+            In the dtypes of the training data. Numbers of a frame with likelihood
+            "auto" stay within the range seen.
 
         Examples
         --------
@@ -568,7 +582,11 @@ class VariationalAutoencoder(GenerativeEstimator):
         """
         check_is_fitted(self)
         validation.check_count(n_samples, "n_samples", 1)
-        generator = _torch_generator(self._generator(random_state))
+        rng = self._generator(random_state)
+        if given is not None:
+            X = self._filled(self._conditions(given, n_samples), 100, rng)
+            return self._as_given(self._in_their_dtype(X))
+        generator = _torch_generator(rng)
         H = self._from_prior(n_samples, generator)
         model = self._model
         with torch.no_grad():
@@ -576,7 +594,10 @@ class VariationalAutoencoder(GenerativeEstimator):
                 model.likelihood.sample(model.decode(H[rows]), generator)
                 for rows in validation.row_blocks(n_samples, self._width)
             ]
-        return validation.in_dtype(torch.cat(blocks).numpy(), self._dtype_of_X)
+        X = torch.cat(blocks).numpy()
+        if self._is_mixed(self._table):
+            X = tables.decoded(self._table, X)
+        return self._as_given(self._in_their_dtype(X))
 
     def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
         """X with draws from p(missing | observed) for its missing entries.
@@ -587,7 +608,7 @@ class VariationalAutoencoder(GenerativeEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or data frame of shape (n_samples, n_features)
             Dense; NaN is a missing entry. One-hot columns are missing together.
         n_gibbs_steps : int, default=100
             Moves of each chain, whose step length adapts in the first half of them.
@@ -601,8 +622,10 @@ class VariationalAutoencoder(GenerativeEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features)
-            Floating-point; observed entries are unchanged.
+        ndarray or data frame of shape (n_samples, n_features)
+            Observed entries are unchanged. An array is floating-point. A frame has the
+            dtypes of the training data: the mean of an integer is rounded, that of a
+            category is the most probable one.
 
         Raises
         ------
@@ -623,17 +646,30 @@ class VariationalAutoencoder(GenerativeEstimator):
         """
         check_is_fitted(self)
         validation.check_count(n_gibbs_steps, "n_gibbs_steps", 1)
-        X, missing = validation.with_missing(self, X)
-        states = X
+        rng = self._generator(random_state)
+        values = self._with_missing(X)
+        filled = self._filled(values, n_gibbs_steps, rng, return_mean)
+        return self._as_given(filled, X, means=return_mean)
+
+    def _with_missing(self, X):
+        """The rows of X, checked, as floating-point numbers with NaN."""
+        if not self._is_mixed(self._table):
+            return validation.with_missing(self, X)
+        validation.check_features(self, X)
+        return values_of(self._table, X)
+
+    def _filled(self, X, n_gibbs_steps, rng, return_mean=False):
+        """X with draws or means in place of NaN, which is written over."""
+        missing, mixed = np.isnan(X), self._is_mixed(self._table)
+        states = tables.encoded(self._table, X) if mixed else X
         if isinstance(self._model.likelihood, Bernoulli):
             validation.check_fills_in(self.binarize)
             states = validation.binarized(X, self.binarize)
-        else:
+        elif not mixed:
             _check_support(self._model.likelihood, X)
         incomplete = np.flatnonzero(missing.any(axis=1))
         if incomplete.size == 0:
             return X
-        rng = self._generator(random_state)
         starts = self._from_prior(_N_STARTS, _torch_generator(rng))
 
         def fill_in(model, X):
@@ -643,6 +679,9 @@ class VariationalAutoencoder(GenerativeEstimator):
             return conditional(model, X, *settings)[0]
 
         values = self._in_blocks(fill_in, states[incomplete], X.dtype, N_CHAINS)
+        if mixed:
+            decode = tables.decoded_means if return_mean else tables.decoded
+            values = decode(self._table, values)
         X[missing] = values[missing[incomplete]]
         return X
 
@@ -655,23 +694,53 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _n_features_out(self):
         return self._model.n_components
 
-    def _training_rows(self, X, *, reset, name="X"):
+    def _table_of(self, X):
+        kinds = self.likelihood if isinstance(self.likelihood, dict) else {}
+        if not kinds and self.likelihood != "auto":
+            return super()._table_of(X)
+        frame = as_frame(X)
+        if frame is None and kinds:
+            raise ValueError(
+                f"likelihood={kinds} names columns of a data frame, but X is a "
+                f"{type(X).__name__}: pass a frame, or a ColumnLikelihood."
+            )
+        return None if frame is None else read_table(frame, kinds)
+
+    @staticmethod
+    def _is_mixed(table):
+        """Whether the columns are those of a frame, of a kind each."""
+        return table is not None and table.mixed
+
+    def _likelihood(self, table=None):
+        """The likelihood of the columns, which is not built yet."""
+        if self._is_mixed(table):
+            return tables.TableLikelihood(table)
+        by_kind = self.likelihood == "auto" or isinstance(self.likelihood, dict)
+        name = "gaussian" if by_kind else self.likelihood
+        return likelihoods.as_likelihood(name, self.noise_variance)
+
+    def _training_rows(self, X, table, *, reset, name="X"):
         """X as float32, as uint8 0/1, or as probabilities, and the dtype it had."""
+        if self._is_mixed(table):
+            validation.check_features(self, X, reset=reset)
+            rows = tables.encoded(table, values_of(table, X, name))
+            return _as_float32(rows, name), rows.dtype
         X = validation.check_input(self, X, reset=reset, missing=True, name=name)
         dtype, warn = X.dtype, name == "X"
         if self._draws_rows():
             return _as_float32(validation.probabilities(X, name), name), dtype
-        likelihood = likelihoods.as_likelihood(self.likelihood, self.noise_variance)
+        likelihood = self._likelihood()
         if isinstance(likelihood, Bernoulli):
             return validation.binarized(X, self.binarize, warn=warn, name=name), dtype
         _check_support(likelihood.build(X.shape[1]), X, name)
         return _as_float32(X, name), dtype
 
-    def _initial_state(self, X, rng):
+    def _initial_state(self, X, table, rng):
         rows, mean, std = start.rows_and_moments(X, rng)
         generator = _torch_generator(rng)
         with self._seeded(torch.device("cpu"), rng):
-            model = start.new_model(self, mean, std, generator)
+            likelihood = self._likelihood(table)
+            model = start.new_model(self, likelihood, mean, std, generator)
         gaussian = isinstance(model.likelihood, Gaussian)
         if self.prior == "vamp":
             # not the linear model: its narrow posteriors, which are the parts of the
@@ -724,7 +793,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         active = training.posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
         return training.to_device(state, torch.device("cpu")), Summary(active)
 
-    def _attributes(self, state, summary, dtype):
+    def _attributes(self, state, summary, dtype, table):
         model = state.average.eval()  # it is copied before training goes on
         gaussian = isinstance(model.likelihood, Gaussian)
         variance = model.likelihood.variance() if gaussian else None
@@ -740,11 +809,14 @@ class VariationalAutoencoder(GenerativeEstimator):
             "_width": model.width,
         }
 
-    def _template(self, arrays, n_features):
+    def _template(self, arrays, n_features, table):
+        if self._is_mixed(table):
+            n_features = tables.layout_of(table).width
         sizes = n_features, *self.hidden_layer_sizes, self.n_components
         networks.check_size(arrays, sizes)
         mean, std = torch.zeros(n_features), torch.ones(n_features)
-        model = start.new_model(self, mean, std, torch.Generator())
+        likelihood = self._likelihood(table)
+        model = start.new_model(self, likelihood, mean, std, torch.Generator())
         state = training.initial_state(model, np.random.default_rng(0))
         return state, Summary(np.zeros(self.n_components, bool))
 
@@ -755,8 +827,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         return training.seeded_modules(device, rng)
 
     def _draws_rows(self):
-        likelihood = likelihoods.as_likelihood(self.likelihood, self.noise_variance)
-        return isinstance(likelihood, Bernoulli) and self.binarize == "sample"
+        return isinstance(self._likelihood(), Bernoulli) and self.binarize == "sample"
 
     def _resolve_device(self):
         name = self.device
@@ -793,6 +864,9 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _by_rows(self, function, X, *, as_probabilities=False, width=1):
         """function(model, rows of X) of every row of X, which is checked here."""
         check_is_fitted(self)
+        if self._is_mixed(self._table):
+            X = tables.encoded(self._table, self._with_missing(X))
+            return self._in_blocks(function, X, X.dtype, width)
         X = validation.check_input(self, X, missing=True)
         dtype = validation.float_dtype(X.dtype)
         bernoulli = isinstance(self._model.likelihood, Bernoulli)
@@ -803,6 +877,11 @@ class VariationalAutoencoder(GenerativeEstimator):
         elif not as_probabilities:
             _check_support(self._model.likelihood, X)
         return self._in_blocks(function, X, dtype, width)
+
+    def _in_their_dtype(self, X):
+        """Samples in the dtype of the training data; a mixed table has its own."""
+        mixed = self._is_mixed(self._table)
+        return X if mixed else validation.in_dtype(X, self._dtype_of_X)
 
     def _in_blocks(self, function, X, dtype, width=1):
         """function(model, rows of X) in blocks of rows, on the fitted device."""

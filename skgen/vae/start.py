@@ -25,7 +25,7 @@ from sklearn.decomposition import PCA, FactorAnalysis
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from skgen.vae.likelihoods import Gaussian, as_likelihood
+from skgen.vae.likelihoods import Gaussian
 from skgen.vae.networks import Affine, Autoencoder, LinearSkip, as_network, mlp
 from skgen.vae.priors import N_PARTS, new_prior
 from skgen.validation import rows_as_float
@@ -62,7 +62,7 @@ def rows_and_moments(X, rng):
     return rows, torch.from_numpy(mean), torch.from_numpy(std)
 
 
-def new_model(parameters, mean, std, generator):
+def new_model(parameters, likelihood, mean, std, generator):
     """An untrained autoencoder for columns with these moments, float32 tensors.
 
     `parameters` is an estimator, or has the same attributes. The generator draws the
@@ -74,7 +74,6 @@ def new_model(parameters, mean, std, generator):
             f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: () "
             f"is a model without hidden layers."
         )
-    likelihood = as_likelihood(parameters.likelihood, parameters.noise_variance)
     likelihood = likelihood.build(len(mean))
     unit, shift, scale = likelihood.start(mean, std)
     layers = LinearSkip if isinstance(likelihood, Gaussian) else mlp

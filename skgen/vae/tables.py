@@ -2,9 +2,9 @@
 
 A number becomes three columns: the lower and the upper score of its cell, which are
 equal for a point, and its log measure (see :mod:`skgen.marginals`). Given h its score
-is normal. log p is the log probability of the cell plus the log measure. A category becomes
-one-hot columns. The order is: all lower scores, all upper ones, all measures, then the
-categories one after another.
+is normal. log p is the log probability of the cell plus the log measure. A category
+becomes one-hot columns. The order is: all lower scores, all upper ones, all measures,
+then the categories one after another.
 """
 
 from typing import NamedTuple

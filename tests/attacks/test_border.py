@@ -110,7 +110,7 @@ def test_a_frame_with_gaps_trains_the_model_of_the_array(kind, tmp_path):
     model.save(tmp_path / "vae")
     loaded = skgen.load(tmp_path / "vae")
     assert_array_equal(loaded.score_samples(FRAMES[kind]), expected)
-    assert loaded.sample(3).dtype == np.float64
+    assert type(loaded.sample(3)) is type(FRAMES[kind])
     assert_array_equal(loaded.feature_names_in_, COLUMNS)
     row, column = np.argwhere(np.isnan(GAPS))[0]
     message = f"X contains NaN at row {row}, column '{COLUMNS[column]}': BinaryRBM need"
@@ -128,8 +128,12 @@ def test_containers_of_numbers(kind, tmp_path):
     loaded = skgen.load(tmp_path / "rbm")
     expected = reference.score_samples(BITS.astype(float))
     assert_allclose(loaded.score_samples(X), expected, rtol=1e-6)
-    assert_array_equal(loaded.sample(9), reference.sample(9))
-    assert loaded.sample().dtype.kind in "biuf"
+    samples = loaded.sample(9)
+    assert_array_equal(as_numbers(samples), reference.sample(9))
+    if kind in FRAMES or hasattr(X, "columns"):
+        assert type(samples) is type(X)
+    else:
+        assert samples.dtype.kind in "biuf"
 
 
 TODAY = datetime.date(2026, 1, 2)

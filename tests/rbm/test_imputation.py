@@ -155,7 +155,7 @@ def test_feature_names(digits):
     rbm.fit(frame)
     frame.iloc[0, 3] = np.nan
     filled = rbm.impute(frame[:5])
-    assert isinstance(filled, np.ndarray) and np.isfinite(filled).all()
+    assert filled.index.equals(frame.index[:5]) and np.isfinite(filled).all(axis=None)
     with pytest.raises(ValueError, match="feature names should match"):
         rbm.impute(frame[:5].rename(columns={"x0": "other"}))
 

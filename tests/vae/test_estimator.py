@@ -128,9 +128,9 @@ def test_warm_start_and_partial_fit(wine):
     for n in (1, 2, 100):
         vae.partial_fit(wine[:n])
     assert vae.n_iter_ == 7
-    with pytest.raises(ValueError, match="fitted with likelihood='gaussian' and"):
+    with pytest.raises(ValueError, match="fitted with likelihood='auto' and"):
         vae.set_params(likelihood="bernoulli").partial_fit(wine)
-    vae.set_params(likelihood="gaussian")
+    vae.set_params(likelihood="auto")
     with pytest.raises(ValueError, match="fitted with n_components=2 and cannot go on"):
         vae.set_params(n_components=3).partial_fit(wine)
 

@@ -288,7 +288,7 @@ def test_feature_names(wine):
     vae = quick().set_output(transform="pandas").fit(frame)
     frame.iloc[0, 3] = NAN
     filled = vae.impute(frame[:5])
-    assert isinstance(filled, np.ndarray) and np.isfinite(filled).all()
+    assert filled.index.equals(frame.index[:5]) and np.isfinite(filled).all(axis=None)
     with pytest.raises(ValueError, match="feature names should match"):
         vae.impute(frame[:5].rename(columns={"alcohol": "other"}))
 
