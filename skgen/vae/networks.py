@@ -141,12 +141,15 @@ class Autoencoder(nn.Module):
 
 def _widest_layer(model):
     sizes = [model.n_components, model.likelihood.n_outputs, model.center.numel()]
+    inputs = {"decoder": model.n_components}
+    if model.center.ndim:
+        inputs["encoder"] = len(model.center)
 
-    def note(module, inputs, output):
+    def note(module, _, output):
         if isinstance(output, torch.Tensor):
             sizes.append(output.numel())
 
-    for network, n_in in (("encoder", sizes[2]), ("decoder", sizes[0])):
+    for network, n_in in inputs.items():
         network = copy.deepcopy(getattr(model, network)).eval()  # it keeps the hooks
         for module in network.modules():
             module.register_forward_hook(note)

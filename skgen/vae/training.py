@@ -262,10 +262,11 @@ def mean_bound(model, X, n_draws=1, beta=1.0):
     Of one draw it is the reconstruction minus `beta` times the KL term, of more draws
     the importance-weighted bound.
     """
+    blocks = _blocks(model, X, n_draws)
     model = observed_entries(model, X).eval()
     generator = torch.Generator().manual_seed(0)
     total = 0.0
-    for block in _blocks(model, X):
+    for block in blocks:
         shape = n_draws, len(block), model.n_components
         noise = torch.randn(shape, generator=generator).to(block)
         if n_draws > 1:
@@ -280,8 +281,9 @@ def mean_bound(model, X, n_draws=1, beta=1.0):
 @torch.no_grad()
 def posterior_mean_variance(model, X):
     """Variance of each latent's posterior mean over the rows, (n_components,)."""
+    blocks = _blocks(model, X)
     model = observed_entries(model, X).eval()
-    means = [model.posterior(block)[0].cpu().double() for block in _blocks(model, X)]
+    means = [model.posterior(block)[0].cpu().double() for block in blocks]
     return torch.cat(means).var(dim=0, correction=0).numpy()
 
 
@@ -303,10 +305,10 @@ def _check_finite(model, learning_rate):
         )
 
 
-def _blocks(model, X):
-    """Blocks of the rows of X as float32 on the model's device."""
-    device = next(model.parameters()).device
-    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):
+def _blocks(model, X, n_draws=1):
+    """Blocks of the rows of X, to be decoded so often, as float32 on the device."""
+    device = model.center.device
+    for rows in row_blocks(X.shape[0], n_draws * model.width):
         yield _dense(X, rows, device)
 
 

@@ -91,7 +91,7 @@ def test_mean_bound_in_blocks(X):
     noise = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     reconstruction, kl = elbo_terms(model, X, noise)
     assert_allclose(whole, float((reconstruction - kl).detach().mean()), rtol=1e-5)
-    with config_context(working_memory=0.0235):  # blocks of 8 rows
+    with config_context(working_memory=0.0098):  # blocks of 8 rows
         assert_allclose(training.mean_bound(model, X.numpy()), whole, rtol=1e-5)
 
 
