@@ -7,6 +7,7 @@ Kingma, D. P. and Ba, J. Adam: a method for stochastic optimization. ICLR 2015.
 """
 
 import copy
+import threading
 import warnings
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -26,6 +27,7 @@ _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
 # as far and is remembered ten times as long, which was seen to ruin the training
 _ADAM_BETAS = (0.9, 0.99)
+_USES_GLOBAL_GENERATORS = threading.RLock()
 
 
 class Settings(NamedTuple):
@@ -102,9 +104,13 @@ def to_device(state, device):
 
 @contextmanager
 def seeded_modules(device, rng):
-    """Seed torch's global generators, which modules draw from, and restore them."""
+    """Seed torch's global generators, which modules draw from, and restore them.
+
+    Threads wait for one another.
+    """
     seed, cuda = int(rng.integers(2**62)), device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if cuda else []):
+    devices = [device] if cuda else []
+    with _USES_GLOBAL_GENERATORS, torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if cuda:
             with torch.cuda.device(device):
