@@ -157,11 +157,11 @@ class Gaussian(Likelihood):
 
     def build(self, n_features):
         variance = self.noise_variance
-        learned = variance in NOISE_VARIANCES
-        if not learned and not (isinstance(variance, Real) and variance > 0):
+        learned = isinstance(variance, str) and variance in NOISE_VARIANCES
+        if not learned and not (isinstance(variance, Real) and 0 < variance < np.inf):
             raise ValueError(
-                f"noise_variance must be one of {NOISE_VARIANCES} or a positive "
-                f"number, got {variance!r}."
+                f"noise_variance must be one of {NOISE_VARIANCES} or a finite "
+                f"positive number, got {variance!r}."
             )
         built = super().build(n_features)
         size = 1 if self._shares_a_unit() else n_features
@@ -425,7 +425,8 @@ class ColumnLikelihood(Likelihood):
 
     def check(self, X, first_row=0, columns=None):
         for member, part in zip(self.members, self.columns):
-            member.check(X[:, part], first_row, part)
+            numbers = part if columns is None else [columns[number] for number in part]
+            member.check(X[:, part], first_row, numbers)
 
     def _split(self, outputs):
         """Members, the outputs of each, and the numbers of its columns."""

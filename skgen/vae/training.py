@@ -27,6 +27,7 @@ _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
 # as far and is remembered ten times as long, which was seen to ruin the training
 _ADAM_BETAS = (0.9, 0.99)
+_NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 _USES_GLOBAL_GENERATORS = threading.RLock()
 
 
@@ -174,11 +175,17 @@ class Trainer:
         self.resample = resample
         self.rank = parallel.rank()
         self._model = self._objective = None
+        self._starts = list(range(0, X.shape[0], settings.batch_size))
+        if (
+            X.shape[0] - self._starts[-1] == 1 < settings.batch_size
+            and self._starts[1:]
+        ):
+            self._starts.pop()  # a single row has no variance for batch normalisation
 
     @property
     def n_updates(self):
         """Updates per epoch; the last short batch counts as one."""
-        return -(-self.X.shape[0] // self.settings.batch_size)
+        return len(self._starts)
 
     def epoch(self, state, learning_rates, kl_weights):
         """The state after one pass over the rows in shuffled mini-batches.
@@ -190,7 +197,7 @@ class Trainer:
         batches = self._shuffled_batches(state.rng, device)
         kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
         n_averaged, last = state.n_updates, state.n_updates + len(batches)
-        state.model.train()
+        _check_batches(state.model.train(), batches)
         steps = zip(batches, learning_rates, kl_weights, strict=True)
         for rows, learning_rate, kl_weight in steps:
             loss = self._loss(state.model, rows, kl_weight, generator)
@@ -206,8 +213,8 @@ class Trainer:
         order = rng.permutation(self.X.shape[0])
         if isinstance(self.X, torch.Tensor):
             order = torch.from_numpy(order).to(device)
-        size = self.settings.batch_size
-        return [order[start : start + size] for start in range(0, len(order), size)]
+        ends = [*self._starts[1:], len(order)]
+        return [order[start:end] for start, end in zip(self._starts, ends)]
 
     def _loss(self, model, rows, kl_weight, generator):
         """Minus the mean bound of the rows, once gradients are averaged over ranks."""
@@ -291,6 +298,14 @@ def posterior_mean_variance(model, X):
     model = observed_entries(model, X).eval()
     means = [model.posterior(block)[0].cpu().double() for block in blocks]
     return torch.cat(means).var(dim=0, correction=0).numpy()
+
+
+def _check_batches(model, batches):
+    if len(batches[0]) == 1 and any(isinstance(m, _NORMS) for m in model.modules()):
+        raise ValueError(
+            "encoder or decoder uses batch normalisation, which takes at least two "
+            "rows per update: pass more rows, raise batch_size, or use LayerNorm."
+        )
 
 
 def _descend(optimizer, loss, settings, learning_rate):

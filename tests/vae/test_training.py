@@ -67,7 +67,7 @@ def test_average_follows_the_iterates(X):
 
 
 def test_the_last_short_batch_is_trained_on(X):
-    assert train(new_state(), X[:9]).n_updates == 3
+    assert train(new_state(), X[:10]).n_updates == 3
 
 
 def test_a_copy_goes_on_alike(X):
