@@ -313,6 +313,8 @@ def _refuse(X, is_bad, claim, remedy, columns=None):
     `columns` are the names of the columns of a frame.
     """
     values = X.data[:, np.newaxis] if sparse.issparse(X) else X
+    if values.size == 0:  # a sparse X of zeros alone
+        return
     for rows in row_blocks(*values.shape):
         bad = is_bad(values[rows])
         if bad.any():

@@ -150,3 +150,13 @@ def test_the_order_of_columns_matters_and_explicit_zeros_do_not():
     assert not np.array_equal(drawn(X)[:, 2:], drawn(Y)[:, 2:])
     stored = csr_array((np.array([0.5, 0.0, 0.5]), [0, 1, 2], [0, 3]), shape=(1, 4))
     assert_array_equal(drawn(stored).toarray(), drawn(np.array([[0.5, 0, 0.5, 0]])))
+
+
+@pytest.mark.parametrize("binarize", [0.5, None, "sample"])
+def test_a_sparse_row_of_zeros_is_a_row(binarize):
+    """It stores no value at all."""
+    model = BinaryRBM(2, binarize=binarize, max_iter=2, random_state=0)
+    model.fit((GREY > 0.5).astype(float))
+    zeros = np.zeros((1, GREY.shape[1]))
+    for method in (model.transform, model.score_samples):
+        assert_array_equal(method(csr_array(zeros)), method(zeros))
