@@ -23,7 +23,7 @@ from skgen import BinaryRBM, VariationalAutoencoder
 from skgen.containers import as_numbers
 
 pytestmark = pytest.mark.filterwarnings("ignore:X has feature names")
-few = settings(derandomize=True, deadline=None, max_examples=1500, database=None)
+few = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 NAMES = "abcdefgh"
 INTEGERS = [f"{kind}{size}" for kind in ("int", "uint") for size in (8, 16, 32, 64)]
 FLOATS = ["float16", "float32", "float64", "longdouble"]
