@@ -267,6 +267,10 @@ class GenerativeEstimator(
     def _initial_state(self, X, table, rng):
         """The state of training before the first update."""
 
+    def _prepared(self, state, X, name="X"):
+        """Rows as the model of this state sees them."""
+        return X
+
     @abstractmethod
     def _trainer(self, X, run):
         """What all epochs on the rows of X share; it is handed to `_train_epoch`."""
@@ -359,7 +363,7 @@ class GenerativeEstimator(
         seed = self._seed if resumes else int(rng.integers(2**31))
         if X_val is None and self.early_stopping and is_fit and X.shape[0] > 1:
             X, X_val = _held_out(X, self.validation_fraction, seed)
-        rows = Rows(X, self._scored_rows(X, X_val, seed), dtype, table, seed)
+        scored = self._scored_rows(X, X_val, seed)
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
             run = replace(unfinished, state=state, best_state=best)
@@ -371,6 +375,11 @@ class GenerativeEstimator(
             state = self._initial_state(X, table, rng)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             run.n_warmup = getattr(self, "kl_warmup", 0) if is_fit else 0
+        X, train = (self._prepared(run.state, part) for part in (X, scored[0]))
+        held_out = scored[1]
+        if held_out is not None:
+            held_out = self._prepared(run.state, held_out, "X_val")
+        rows = Rows(X, (train, held_out), dtype, table, seed)
         run.seconds += time.perf_counter() - started
         return rows, run
 

@@ -26,6 +26,7 @@ RBM_ORDER = [
     "estimator",
 ]
 VAE_ORDER = [
+    "units",
     "likelihoods",
     "tables",
     "priors",

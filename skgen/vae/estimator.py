@@ -30,6 +30,7 @@ from skgen.vae.imputation import N_CHAINS, conditional, conditional_means
 from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
 from skgen.vae.missing import observed_entries
 from skgen.vae.proposals import quasi_random_draws, standardized
+from skgen.vae.units import Units, moments_of
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
@@ -95,9 +96,11 @@ class VariationalAutoencoder(GenerativeEstimator):
     encoder : torch.nn.Module, callable or None, default=None
         Network instead of the perceptron: a module (copied, never trained in place) or
         a callable (n_in, n_out) that makes one. It maps n_features values to
-        2 * n_components: mean and log-variance.
+        2 * n_components: mean and log-variance. It sees Gaussian columns centred and
+        scaled, each by its deviation, or all by one where they share a variance.
     decoder : torch.nn.Module, callable or None, default=None
-        Likewise; it maps n_components values to the likelihood's outputs.
+        Likewise; it maps n_components values to the likelihood's outputs, in the same
+        units.
     likelihood : str, dict or Likelihood, default="auto"
         "auto" takes each column of a data frame by its dtype, and "gaussian" for an
         array. A dict {column: "number" or "category"} says what a column of a frame is
@@ -106,7 +109,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         such as ColumnLikelihood.
     noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
         sigma^2 of likelihood="gaussian": one that is learned; one per feature; one per
-        feature that depends on h; or a fixed one. A ``Gaussian`` object brings its own.
+        feature that depends on h; or a fixed one, in the units of X squared. A
+        ``Gaussian`` object brings its own.
     prior : {"normal", "mixture", "vamp"}, default="normal"
         N(0, I), a learned mixture of 100 diagonal Gaussians, or the mixture of the
         encoder's posteriors of 100 learned pseudo-inputs.
@@ -168,6 +172,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     Attributes
     ----------
     encoder_, decoder_ : torch.nn.Module
+        Gaussian columns enter and leave them centred and scaled.
     noise_variance_ : ndarray of shape (1,) or (n_features,), or None
         Of a Gaussian likelihood; None for others, and if it is heteroscedastic.
     active_units_ : ndarray of bool of shape (n_components,)
@@ -362,7 +367,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         array([[0.05],
                [0.05]])
         """
-        both = self._by_rows(_posterior_moments, X, as_probabilities=True)
+        X, dtype = self._checked(X, as_probabilities=True)
+        both = self._in_blocks(_posterior_moments, X, dtype, units=self._units)
         return Posterior(both[:, 0], both[:, 1])
 
     def inverse_transform(self, X):
@@ -391,6 +397,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         check_is_fitted(self)
         H = validation.check_latent(self, X, self._n_features_out, "X")
         means = self._in_blocks(_decoded_mean, H, H.dtype)
+        means = self._units.leave(means).astype(H.dtype, copy=False)
         if not self._is_mixed(self._table):
             return means
         return self._as_given(tables.decoded_means(self._table, means))
@@ -427,7 +434,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         n_draws = self._n_first_draws()
         draws = quasi_random_draws(n_draws, self._n_features_out, self._seed)
         terms = partial(_elbo_terms, noise=standardized(draws.normal))
-        reconstruction, kl = self._by_rows(terms, X, width=n_draws).T
+        reconstruction, kl = self._densities(terms, X, n_draws).T
         elbo = reconstruction - kl
         return (elbo, reconstruction, kl) if return_terms else elbo
 
@@ -473,7 +480,7 @@ class VariationalAutoencoder(GenerativeEstimator):
             model = observed_entries(model, X)
             return scoring.adaptive_estimate(model, X, draws, *numbers)[0][0]
 
-        return self._by_rows(estimate, X)
+        return self._densities(estimate, X)
 
     def log_likelihood(
         self,
@@ -545,7 +552,7 @@ class VariationalAutoencoder(GenerativeEstimator):
                 estimates = scoring.estimate_by(model, X, q, draws, width)
             return torch.stack(estimates, dim=1)
 
-        log_likelihood, ess = self._by_rows(estimate, X).T
+        log_likelihood, ess = self._densities(estimate, X).T
         return (log_likelihood, ess) if return_ess else log_likelihood
 
     def sample(self, n_samples=1, *, given=None, random_state=None):
@@ -594,7 +601,7 @@ class VariationalAutoencoder(GenerativeEstimator):
                 model.likelihood.sample(model.decode(H[rows]), generator)
                 for rows in validation.row_blocks(n_samples, self._width)
             ]
-        X = torch.cat(blocks).numpy()
+        X = self._units.leave(torch.cat(blocks).numpy())
         if self._is_mixed(self._table):
             X = tables.decoded(self._table, X)
         return self._as_given(self._in_their_dtype(X))
@@ -678,7 +685,9 @@ class VariationalAutoencoder(GenerativeEstimator):
                 return conditional_means(model, X, *settings)
             return conditional(model, X, *settings)[0]
 
-        values = self._in_blocks(fill_in, states[incomplete], X.dtype, N_CHAINS)
+        states = self._units.enter(states[incomplete])
+        values = self._in_blocks(fill_in, states, X.dtype, N_CHAINS)
+        values = self._units.leave(values)
         if mixed:
             decode = tables.decoded_means if return_mean else tables.decoded
             values = decode(self._table, values)
@@ -720,35 +729,42 @@ class VariationalAutoencoder(GenerativeEstimator):
         return likelihoods.as_likelihood(name, self.noise_variance)
 
     def _training_rows(self, X, table, *, reset, name="X"):
-        """X as float32, as uint8 0/1, or as probabilities, and the dtype it had."""
+        """X, or what it means as uint8 0/1 or probabilities, and the dtype it had."""
         if self._is_mixed(table):
             validation.check_features(self, X, reset=reset)
             rows = tables.encoded(table, values_of(table, X, name))
-            return _as_float32(rows, name), rows.dtype
+            return rows, rows.dtype
         X = validation.check_input(self, X, reset=reset, missing=True, name=name)
         dtype, warn = X.dtype, name == "X"
         if self._draws_rows():
-            return _as_float32(validation.probabilities(X, name), name), dtype
+            return validation.probabilities(X, name), dtype
         likelihood = self._likelihood()
         if isinstance(likelihood, Bernoulli):
             return validation.binarized(X, self.binarize, warn=warn, name=name), dtype
         _check_support(likelihood.build(X.shape[1]), X, name)
-        return _as_float32(X, name), dtype
+        return X, dtype
 
     def _initial_state(self, X, table, rng):
-        rows, mean, std = start.rows_and_moments(X, rng)
-        generator = _torch_generator(rng)
+        moments, generator = moments_of(X), _torch_generator(rng)
         with self._seeded(torch.device("cpu"), rng):
-            likelihood = self._likelihood(table)
+            likelihood = self._likelihood(table).build(X.shape[1])
+            units = Units(*likelihood.standardize(moments.mean, moments.std))
+            if sparse.issparse(X):  # which it stays; the decoder's bias is the mean
+                units = units._replace(center=np.zeros(X.shape[1]))
+            mean, std = units.enter(moments.mean), moments.std / units.scale
+            mean, std = (torch.from_numpy(part).float() for part in (mean, std))
             model = start.new_model(self, likelihood, mean, std, generator)
-        gaussian = isinstance(model.likelihood, Gaussian)
+        gaussian = isinstance(likelihood, Gaussian)
         if self.prior == "vamp":
             # not the linear model: its narrow posteriors, which are the parts of the
             # prior, leave gaps between them
-            start.choose_pseudo_inputs(model.prior, X, mean, rng)
+            start.choose_pseudo_inputs(model, X, units, rng)
         elif gaussian and self.encoder is None and self.decoder is None:
-            start.start_from_linear_model(model, rows, mean, std, rng)
-        return training.initial_state(model.to(self._resolve_device()), rng)
+            start.start_from_linear_model(model, X, units, std, rng)
+        return training.initial_state(model.to(self._resolve_device()), rng, units)
+
+    def _prepared(self, state, X, name="X"):
+        return _as_float32(state.units.rows(X), name)
 
     def _training_generator(self):
         return parallel.broadcast(super()._training_generator())
@@ -779,12 +795,12 @@ class VariationalAutoencoder(GenerativeEstimator):
             return trainer.epoch(state, rates, kl_weights)
 
     def _evaluate(self, state, X, X_val):
-        train, held_out, bound = training.mean_bound(state.average, X), np.nan, np.nan
+        train, held_out, bound = _mean_bound(state, X), np.nan, np.nan
         if X_val is not None:
-            held_out = bound = training.mean_bound(state.average, X_val)
+            held_out = bound = _mean_bound(state, X_val)
             n_draws = self.n_importance_samples if self.objective == "iwae" else 1
             if n_draws > 1 or self.beta != 1:
-                bound = training.mean_bound(state.average, X_val, n_draws, self.beta)
+                bound = _mean_bound(state, X_val, n_draws, self.beta)
         return parallel.broadcast((Scores(train, held_out), (bound, bound)))
 
     def _conclude(self, state, X, run, *, for_snapshot=False):
@@ -795,10 +811,9 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _attributes(self, state, summary, dtype, table):
         model = state.average.eval()  # it is copied before training goes on
-        gaussian = isinstance(model.likelihood, Gaussian)
-        variance = model.likelihood.variance() if gaussian else None
+        variance = _noise_variance(model.likelihood, state.units)
         if variance is not None:
-            variance = variance.detach().numpy().astype(validation.float_dtype(dtype))
+            variance = variance.astype(validation.float_dtype(dtype))
         return {
             "encoder_": model.encoder,
             "decoder_": model.decoder,
@@ -806,6 +821,7 @@ class VariationalAutoencoder(GenerativeEstimator):
             "active_units_": summary.active_units,
             "device_": self._available_device(),
             "_model": model,
+            "_units": state.units,
             "_width": model.width,
         }
 
@@ -815,9 +831,10 @@ class VariationalAutoencoder(GenerativeEstimator):
         sizes = n_features, *self.hidden_layer_sizes, self.n_components
         networks.check_size(arrays, sizes)
         mean, std = torch.zeros(n_features), torch.ones(n_features)
-        likelihood = self._likelihood(table)
+        likelihood = self._likelihood(table).build(n_features)
         model = start.new_model(self, likelihood, mean, std, torch.Generator())
-        state = training.initial_state(model, np.random.default_rng(0))
+        units = Units.of_data(n_features)
+        state = training.initial_state(model, np.random.default_rng(0), units)
         return state, Summary(np.zeros(self.n_components, bool))
 
     def _seeded(self, device, rng):
@@ -861,12 +878,23 @@ class VariationalAutoencoder(GenerativeEstimator):
         """`n_score_samples`, rounded up to a power of 2."""
         return 1 << (self.n_score_samples - 1).bit_length()
 
-    def _by_rows(self, function, X, *, as_probabilities=False, width=1):
-        """function(model, rows of X) of every row of X, which is checked here."""
+    def _densities(self, function, X, width=1):
+        """function(model, rows of X): a log density of every row, or the first column.
+
+        X is checked here, and the density becomes one of the data.
+        """
+        X, dtype = self._checked(X)
+        results = self._in_blocks(function, X, dtype, width, self._units)
+        log_densities = results if results.ndim == 1 else results[:, 0]
+        log_densities -= self._units.log_volume(X)
+        return results
+
+    def _checked(self, X, as_probabilities=False):
+        """The rows of X as the likelihood takes them, and the dtype of results."""
         check_is_fitted(self)
         if self._is_mixed(self._table):
             X = tables.encoded(self._table, self._with_missing(X))
-            return self._in_blocks(function, X, X.dtype, width)
+            return X, X.dtype
         X = validation.check_input(self, X, missing=True)
         dtype = validation.float_dtype(X.dtype)
         bernoulli = isinstance(self._model.likelihood, Bernoulli)
@@ -876,14 +904,14 @@ class VariationalAutoencoder(GenerativeEstimator):
             X = validation.binarized(X, self.binarize)
         elif not as_probabilities:
             _check_support(self._model.likelihood, X)
-        return self._in_blocks(function, X, dtype, width)
+        return X, dtype
 
     def _in_their_dtype(self, X):
         """Samples in the dtype of the training data; a mixed table has its own."""
         mixed = self._is_mixed(self._table)
         return X if mixed else validation.in_dtype(X, self._dtype_of_X)
 
-    def _in_blocks(self, function, X, dtype, width=1):
+    def _in_blocks(self, function, X, dtype, width=1, units=None):
         """function(model, rows of X) in blocks of rows, on the fitted device."""
         device = self._available_device()
         double = dtype == np.float64 and device.type != "mps"
@@ -893,10 +921,27 @@ class VariationalAutoencoder(GenerativeEstimator):
         results, n_columns = [], width * max(X.shape[1], self._width)
         with torch.no_grad():
             for rows in validation.row_blocks(X.shape[0], n_columns):
-                block = torch.from_numpy(validation.rows_as_float(X, rows, dtype))
+                block = validation.rows_as_float(X, rows, np.float64)
+                block = torch.from_numpy(units.enter(block) if units else block)
                 block = block.to(device=device, dtype=torch_dtype)
                 results.append(function(model, block).cpu().numpy())
         return np.concatenate(results).astype(dtype, copy=False)
+
+
+def _noise_variance(likelihood, units):
+    """sigma^2 of a Gaussian in the units of the data, or None."""
+    variance = likelihood.variance() if isinstance(likelihood, Gaussian) else None
+    if variance is None:
+        return None
+    if not isinstance(likelihood.noise_variance, str):
+        return np.array([likelihood.noise_variance], np.float64)
+    return variance.double().detach().numpy() * units.scale[: len(variance)] ** 2
+
+
+def _mean_bound(state, X, *settings):
+    """The mean bound, of the data, of rows in the state's units."""
+    volume = float(state.units.log_volume(X).mean())
+    return training.mean_bound(state.average, X, *settings) - volume
 
 
 def _posterior_moments(model, X):
@@ -927,11 +972,13 @@ def _check_support(likelihood, X, name="X"):
 
 
 def _as_float32(X, name):
-    """X in float32; an array in a layout that torch takes: C order and writable."""
+    """X in float32, 0/1 in uint8; arrays as torch takes them: C order and writable."""
+    if X.dtype == np.uint8:
+        return X if sparse.issparse(X) else np.require(X, None, ["C", "W"])
     with np.errstate(over="ignore"):
         X = X.astype(np.float32, copy=False)
     values = X.data if sparse.issparse(X) else X
     if np.any(np.isinf(values)):
-        limit = f"{name} holds values beyond 3.4e38, too large for float32"
-        raise ValueError(f"{limit}: put a StandardScaler before.")
+        limit = f"{name} holds values beyond 3.4e38 of their units, too large for"
+        raise ValueError(f"{limit} float32: put a StandardScaler before.")
     return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])

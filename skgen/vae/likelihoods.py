@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 _LOG_2_PI = float(np.log(2 * np.pi))
-_MAX_LOG_RATIO = 14.0  # noise from 1e-3 to 1e3 units: the constants stay finite
+_MAX_LOG_VARIANCE = 14.0  # noise from 1e-3 to 1e3 units: the constants stay finite
 _SMALLEST_MEAN = 1e-3  # at the start, of binary columns and counts that are all zero
 NOISE_VARIANCES = ("scalar", "feature", "heteroscedastic")
 """The ways to learn the noise variance of a Gaussian."""
@@ -30,7 +30,8 @@ class Likelihood(nn.Module, abc.ABC):
 
     - ``build``, if a feature takes several outputs of the decoder (set ``n_outputs``),
       or if the likelihood learns parameters of its own (make them there);
-    - ``start``, which sets the first outputs so that training starts near the data;
+    - ``standardize``, if its values may be shifted and scaled;
+    - ``start``, which chooses the first outputs so that training starts near the data;
     - ``outside_support``, with the attributes ``demand`` and ``remedy``, if some values
       are impossible;
     - ``log_prob``, the sum of ``terms``, or ``surrogate``, a stand-in for it in
@@ -79,23 +80,38 @@ class Likelihood(nn.Module, abc.ABC):
         built.n_outputs = n_features
         return built
 
+    def standardize(self, mean, std):
+        """Choose units: all methods are then given (x - center) / scale.
+
+        ``score_samples`` and the like take account of it. By default X stays as it is.
+
+        Parameters
+        ----------
+        mean, std : ndarray of shape (n_features,)
+            Moments of the columns, float64.
+
+        Returns
+        -------
+        center, scale : ndarray of shape (n_features,)
+        """
+        return np.zeros_like(mean), np.ones_like(std)
+
     def start(self, mean, std):
-        """Set the likelihood's own parameters from the data, and choose units.
+        """Where training starts.
 
         Parameters
         ----------
         mean, std : tensor of shape (n_features,)
-            Moments of the columns.
+            Moments of the columns, in the units that ``standardize`` chose.
 
         Returns
         -------
         input_scale : tensor of shape (n_features,)
             The encoder sees (x - mean) / input_scale.
-        shift, scale : tensor of shape (n_outputs,)
-            The outputs are shift + scale * (what the decoder's network returns).
+        shift : tensor of shape (n_outputs,)
+            The outputs are shift + (what the decoder's network returns).
         """
-        n_outputs = self.n_outputs
-        return torch.ones_like(mean), torch.zeros(n_outputs), torch.ones(n_outputs)
+        return torch.ones_like(mean), torch.zeros(self.n_outputs)
 
     def log_prob(self, outputs, X):
         """log p(x | h) in nats; the shape of `outputs` without its last axis."""
@@ -135,7 +151,10 @@ class Gaussian(Likelihood):
     noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
         sigma^2. "scalar": one, learned; "feature": one for each feature, learned;
         "heteroscedastic": one for each feature that depends on h, and that the decoder
-        emits after the means; a number: fixed.
+        emits after the means; a number: fixed, in the units of X squared.
+
+    ``standardize`` centres the columns. It scales each by its deviation, or all by one
+    where they share a variance.
 
     Examples
     --------
@@ -165,23 +184,30 @@ class Gaussian(Likelihood):
             )
         built = super().build(n_features)
         size = 1 if self._shares_a_unit() else n_features
-        log_unit = 0.0 if learned else float(np.log(variance))
-        built.register_buffer("log_unit", torch.full((size,), log_unit))
         if variance == "heteroscedastic":
             built.n_outputs = 2 * n_features
         elif learned:
-            built.log_ratio = nn.Parameter(torch.zeros(size))
+            built.log_variance = nn.Parameter(torch.zeros(size))
+        else:
+            log_variance = torch.full((1,), float(np.log(variance)))
+            built.register_buffer("log_variance", log_variance)
         return built
 
-    def start(self, mean, std):
+    def standardize(self, mean, std):
+        if not std.any():  # all rows are equal: only their size tells the unit
+            std = np.abs(mean)
         if self._shares_a_unit():
-            std = std.square().mean().sqrt().repeat(len(std))
-        scale = std.where(std > 0, 1.0)
-        if isinstance(self.noise_variance, str):
-            self.log_unit.copy_(2 * torch.log(scale[: len(self.log_unit)]))
-        ratios = 0, self.n_outputs - len(mean)
-        scales = functional.pad(scale, ratios, value=1.0)
-        return scale, functional.pad(mean, ratios), scales
+            largest = std.max() or 1.0
+            std = np.full_like(std, largest * np.sqrt(np.mean((std / largest) ** 2)))
+        scale = np.where(std > 0, std, 1.0)
+        if not isinstance(self.noise_variance, str):
+            log_variance = np.log(self.noise_variance) - 2 * np.log(scale[0])
+            self.log_variance.fill_(float(log_variance))
+        return mean, scale
+
+    def start(self, mean, std):
+        log_ratios = 0, self.n_outputs - len(mean)
+        return torch.ones_like(mean), functional.pad(mean, log_ratios)
 
     def log_prob(self, outputs, X):
         mean, log_variance = self._moments(outputs)
@@ -204,7 +230,7 @@ class Gaussian(Likelihood):
         return mean + torch.exp(0.5 * log_variance) * noise
 
     def variance(self):
-        """sigma^2, shape (1,) or (n_features,); None if it depends on h."""
+        """sigma^2, (1,) or (n_features,), in its units; None if it depends on h."""
         if self.noise_variance == "heteroscedastic":
             return None
         return torch.exp(self._log_variance())
@@ -216,15 +242,14 @@ class Gaussian(Likelihood):
     def _moments(self, outputs):
         """Mean and log sigma^2."""
         if self.noise_variance == "heteroscedastic":
-            mean, log_ratio = outputs.chunk(2, dim=-1)
-            log_ratio = log_ratio.clamp(-_MAX_LOG_RATIO, _MAX_LOG_RATIO)
-            return mean, self.log_unit + log_ratio
+            mean, log_variance = outputs.chunk(2, dim=-1)
+            return mean, log_variance.clamp(-_MAX_LOG_VARIANCE, _MAX_LOG_VARIANCE)
         return outputs, self._log_variance()
 
     def _log_variance(self):
         if isinstance(self.noise_variance, str):
-            return self.log_unit + self.log_ratio.clamp(min=-_MAX_LOG_RATIO)
-        return self.log_unit
+            return self.log_variance.clamp(min=-_MAX_LOG_VARIANCE)
+        return self.log_variance
 
     def _plain_parameters(self):
         is_name = isinstance(self.noise_variance, str)
@@ -252,7 +277,7 @@ class Bernoulli(Likelihood):
 
     def start(self, mean, std):
         probability = mean.clamp(_SMALLEST_MEAN, 1 - _SMALLEST_MEAN)
-        return torch.ones_like(mean), torch.logit(probability), torch.ones_like(mean)
+        return torch.ones_like(mean), torch.logit(probability)
 
     def terms(self, outputs, X):
         return X * outputs - functional.softplus(outputs)
@@ -290,7 +315,7 @@ class Poisson(Likelihood):
 
     def start(self, mean, std):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
-        return std.where(std > 0, 1.0), shift, torch.ones_like(mean)
+        return std.where(std > 0, 1.0), shift
 
     def terms(self, outputs, X):
         return X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
@@ -341,7 +366,7 @@ class Categorical(Likelihood):
 
     def start(self, mean, std):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
-        return torch.ones_like(mean), shift, torch.ones_like(mean)
+        return torch.ones_like(mean), shift
 
     def terms(self, outputs, X):
         return X * functional.log_softmax(outputs, dim=-1)
@@ -402,11 +427,17 @@ class ColumnLikelihood(Likelihood):
         built.order = np.argsort(np.concatenate(columns)).tolist()
         return built
 
+    def standardize(self, mean, std):
+        members = zip(self.members, self.columns)
+        units = [member.standardize(mean[part], std[part]) for member, part in members]
+        center, scale = map(np.concatenate, zip(*units))
+        return center[self.order], scale[self.order]
+
     def start(self, mean, std):
         members = zip(self.members, self.columns)
-        units = [member.start(mean[part], std[part]) for member, part in members]
-        input_scale, shift, scale = map(torch.cat, zip(*units))
-        return input_scale[self.order], shift, scale
+        starts = [member.start(mean[part], std[part]) for member, part in members]
+        input_scale, shift = map(torch.cat, zip(*starts))
+        return input_scale[self.order], shift
 
     def log_prob(self, outputs, X):
         return sum(m.log_prob(o, X[..., c]) for m, o, c in self._split(outputs))

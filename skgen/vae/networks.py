@@ -59,7 +59,7 @@ class LinearSkip(nn.Module):
 
 
 class Affine(nn.Module):
-    """x * scale + shift with fixed vectors: a change of units."""
+    """x * scale + shift with fixed vectors."""
 
     def __init__(self, shift, scale):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Where training starts: networks in the units of the data, and the linear model.
+"""Where training starts: networks that know the columns' means, and the linear model.
 
 With linear networks and Gaussian noise a VAE is probabilistic PCA (one noise variance)
 or factor analysis (one for each feature): x = m + W h + noise. All rotations of h have
@@ -22,7 +22,6 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.decomposition import PCA, FactorAnalysis
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skgen.vae.likelihoods import Gaussian
@@ -30,43 +29,16 @@ from skgen.vae.networks import Affine, Autoencoder, LinearSkip, as_network, mlp
 from skgen.vae.priors import N_PARTS, new_prior
 from skgen.validation import rows_as_float
 
-_MOST_ROWS = 5000  # behind the first units, biases and linear model
+_MOST_ROWS = 5000  # behind the linear model
 _SMALLEST_NOISE = 1e-3  # share of a feature's variance: few rows may seem to have none
 _GAIN_PER_ROW = 1e-4  # nats per EM iteration that end factor analysis
-
-
-def rows_and_moments(X, rng):
-    """At most 5,000 rows of X in float64, and the columns' mean and deviation.
-
-    The moments are float32 tensors. In the rows the mean replaces missing entries. A
-    column without any observed entry raises ValueError.
-    """
-    rows = np.arange(X.shape[0])
-    if len(rows) > _MOST_ROWS:
-        rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
-    rows = rows_as_float(X, rows, np.float64)
-    for column in np.flatnonzero(np.isnan(rows).all(axis=0)):
-        seen = X[~np.isnan(X[:, column]), column][: len(rows)]
-        if seen.size == 0:
-            raise ValueError(
-                f"X has no observed value in column {column} of the {X.shape[0]} rows "
-                f"that are trained on: drop it, or hold out fewer rows."
-            )
-        rows[: seen.size, column] = seen  # values of other rows, for the moments alone
-    scaler = StandardScaler().fit(rows)
-    mean, std = scaler.mean_, np.sqrt(scaler.var_)
-    if not std.any():  # all rows are equal: only their size tells the unit
-        std = np.abs(mean)
-    mean, std = mean.astype(np.float32), std.astype(np.float32)
-    rows = np.where(np.isnan(rows), mean, rows)
-    return rows, torch.from_numpy(mean), torch.from_numpy(std)
 
 
 def new_model(parameters, likelihood, mean, std, generator):
     """An untrained autoencoder for columns with these moments, float32 tensors.
 
-    `parameters` is an estimator, or has the same attributes. The generator draws the
-    weights.
+    `parameters` is an estimator, or has the same attributes. The likelihood is built.
+    The generator draws the weights.
     """
     sizes = tuple(parameters.hidden_layer_sizes)
     if not all(isinstance(size, Integral) and size >= 1 for size in sizes):
@@ -74,8 +46,7 @@ def new_model(parameters, likelihood, mean, std, generator):
             f"hidden_layer_sizes must hold integers of at least 1, got {sizes!r}: () "
             f"is a model without hidden layers."
         )
-    likelihood = likelihood.build(len(mean))
-    unit, shift, scale = likelihood.start(mean, std)
+    unit, shift = likelihood.start(mean, std)
     layers = LinearSkip if isinstance(likelihood, Gaussian) else mlp
     layers = partial(layers, activation=parameters.activation, generator=generator)
     n_in, n_latents, n_out = len(mean), parameters.n_components, likelihood.n_outputs
@@ -85,8 +56,9 @@ def new_model(parameters, likelihood, mean, std, generator):
     else:
         encoder = as_network(parameters.encoder, "encoder", n_in, 2 * n_latents)
     if parameters.decoder is None:
-        network = layers(n_latents, sizes[::-1], n_out)
-        decoder = nn.Sequential(network, Affine(shift, scale))
+        decoder = layers(n_latents, sizes[::-1], n_out)
+        last = decoder.linear if isinstance(decoder, LinearSkip) else decoder[-1]
+        last.bias.data += shift
     else:
         decoder = as_network(parameters.decoder, "decoder", n_latents, n_out)
     prior = new_prior(parameters.prior, n_latents, n_in, generator)
@@ -94,50 +66,56 @@ def new_model(parameters, likelihood, mean, std, generator):
 
 
 @torch.no_grad()
-def choose_pseudo_inputs(prior, X, mean, rng):
+def choose_pseudo_inputs(model, X, units, rng):
     """Set the pseudo-inputs of a VampPrior to random rows of X, or to the mean at NaN.
 
     Rows may repeat.
     """
-    rows = rows_as_float(X, rng.choice(X.shape[0], N_PARTS), np.float32)
-    rows = torch.from_numpy(rows)
-    prior.inputs.copy_(torch.where(rows.isnan(), mean, rows))
+    rows = rows_as_float(X, rng.choice(X.shape[0], N_PARTS), np.float64)
+    rows = torch.from_numpy(units.enter(rows)).float()
+    model.prior.inputs.copy_(torch.where(rows.isnan(), model.center, rows))
 
 
 @torch.no_grad()
-def start_from_linear_model(model, rows, mean, std, rng):
+def start_from_linear_model(model, X, units, std, rng):
     """Make an autoencoder of LinearSkip networks and Gaussian noise a linear model.
 
-    It is fitted to the rows of `rows_and_moments`, in the units in which the networks
-    see the data.
+    It is fitted to at most 5,000 rows of X, with the mean at NaN. What they lack of the
+    deviation `std` of all rows, in the networks' units, is taken as noise.
     """
-    encoder, decoder = model.encoder[1], model.decoder[0]
+    encoder, decoder = model.encoder[1], model.decoder
     likelihood, noise = model.likelihood, model.likelihood.noise_variance
-    unit = likelihood.start(mean, std)[0].double().numpy()
-    rows = (rows - rows.mean(axis=0)) / unit
-    noise = noise if isinstance(noise, str) else noise / unit**2
-    linear = linear_model(rows, model.n_components, noise, int(rng.integers(2**31)))
+    rows = np.arange(X.shape[0])
+    if len(rows) > _MOST_ROWS:
+        rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
+    rows = units.enter(rows_as_float(X, rows, np.float64))
+    rows = np.where(np.isnan(rows), model.center.numpy(), rows)
+    rows -= rows.mean(axis=0)
+    if not isinstance(noise, str):
+        noise = np.full(rows.shape[1], likelihood.variance().item())
+    unseen = np.maximum(std.numpy() ** 2 - rows.var(axis=0), 0)
+    seed = int(rng.integers(2**31))
+    linear = linear_model(rows, model.n_components, noise, seed, unseen)
     loadings, noise, projection, log_variance = (
         torch.from_numpy(part.astype(np.float32)) for part in linear
     )
     encoder.linear.weight[: model.n_components] = projection
     encoder.linear.bias[model.n_components :] = log_variance
-    decoder.linear.weight[: len(mean)] = loadings.T
+    decoder.linear.weight[: len(std)] = loadings.T
     if likelihood.noise_variance == "heteroscedastic":
-        decoder.linear.bias[len(mean) :] = noise.log()
+        decoder.linear.bias[len(std) :] = noise.log()
     elif isinstance(likelihood.noise_variance, str):
-        likelihood.log_ratio.copy_(noise.log()[: len(likelihood.log_ratio)])
+        likelihood.log_variance.copy_(noise.log()[: len(likelihood.log_variance)])
 
 
-def linear_model(X, n_components, noise_variance, seed=0):
+def linear_model(X, n_components, noise_variance, seed=0, unseen=0.0):
     """The maximum likelihood fit of x = W h + noise ~ N(W h, Psi) to rows of mean zero.
 
     The columns have unit variance or share a unit. `noise_variance` is a name, as in
     ``likelihoods.Gaussian`` ("heteroscedastic" is taken as "feature"), or an array of
-    equal numbers, which stay. The singular value decomposition of a large X is random,
-    hence the seed. Components that X is too small for have loadings of zero.
+    equal numbers, which stay. `unseen` variance, which the rows do not show, is noise.
+    Components that X is too small for are zero. Returns, in this order:
 
-    Returns, in this order:
     loadings : W', (n_components, n_features); W' Psi^-1 W is diagonal
     noise_variance : the diagonal of Psi, (n_features,)
     projection : (n_components, n_features); E[h | x] is x times its transpose
@@ -158,9 +136,14 @@ def linear_model(X, n_components, noise_variance, seed=0):
     else:
         noise = X.var(axis=0) if rank else np.ones(n_features)
         noise = np.full(n_features, noise.mean()) if shared else noise
-    noise = noise_variance if fixed else np.maximum(noise, _SMALLEST_NOISE)
+    unseen = np.mean(unseen) if shared else unseen
+    noise = noise_variance if fixed else np.maximum(noise + unseen, _SMALLEST_NOISE)
     precision, rotation = np.linalg.eigh(loadings / noise @ loadings.T)
     loadings = rotation.T @ loadings
+    # rounding must not choose the sign of a latent
+    loadings *= np.where(loadings.max(axis=1) + loadings.min(axis=1) < 0, -1, 1)[
+        :, None
+    ]
     variance = 1 / (1 + np.maximum(precision, 0))
     projection = variance[:, None] * loadings / noise
     return loadings, noise, projection, np.log(variance)

@@ -134,14 +134,14 @@ class TableLikelihood(Likelihood):
         return built
 
     def start(self, mean, std):
-        n, sizes = len(self.layout.numbers), self.layout.sizes
+        n = len(self.layout.numbers)
         low, high, _ = mean[: 3 * n].split(n) if n else (mean[:0],) * 3
         share = mean[3 * n :].clamp(_SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
         # the encoder adds both ends of a cell up, and does not see its measure
         ends, measure = torch.full((2 * n,), 2.0), torch.full((n,), torch.inf)
         input_scale = torch.cat([ends, measure, (share * (1 - share)).sqrt()])
         shift = torch.cat([(low + high) / 2, torch.zeros(n), share.log()])
-        return input_scale, shift, torch.ones(2 * n + sum(sizes))
+        return input_scale, shift
 
     def terms(self, outputs, X):
         n = len(self.layout.numbers)

@@ -21,6 +21,7 @@ from skgen.vae import parallel
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
 from skgen.vae.missing import observed_entries
 from skgen.vae.networks import Autoencoder
+from skgen.vae.units import Units
 from skgen.validation import row_blocks, rows_as_float
 
 _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
@@ -47,7 +48,8 @@ class TrainingState(NamedTuple):
     """All that training needs to continue; it is updated in place.
 
     `model` is the last iterate; fit returns `average`, the running average of weights.
-    `rng` shuffles the rows and seeds the torch generator of every epoch.
+    `rng` shuffles the rows and seeds the torch generator of every epoch. The models
+    see rows in these `units`.
     """
 
     model: Autoencoder
@@ -55,6 +57,7 @@ class TrainingState(NamedTuple):
     optimizer: torch.optim.Optimizer
     n_updates: int
     rng: np.random.Generator
+    units: Units | None = None
 
     @torch.no_grad()
     def copied_onto(self, other):
@@ -70,7 +73,7 @@ class TrainingState(NamedTuple):
         return tensors
 
 
-def initial_state(model, rng):
+def initial_state(model, rng, units=None):
     """The state before the first update, the memory of the optimiser included.
 
     AdamW would make its memory at the first update. Made here, a state has the same
@@ -88,7 +91,7 @@ def initial_state(model, rng):
             "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
         }
     average = copy.deepcopy(model).requires_grad_(False)
-    return TrainingState(model, average, optimizer, 0, rng)
+    return TrainingState(model, average, optimizer, 0, rng, units)
 
 
 def to_device(state, device):

@@ -29,7 +29,8 @@ def test_gaussian(noise_variance):
     gaussian = Gaussian(noise_variance).build(3).double()
     if isinstance(noise_variance, str):
         with torch.no_grad():
-            gaussian.log_ratio += torch.linspace(-1, 1, gaussian.log_ratio.numel())
+            steps = gaussian.log_variance.numel()
+            gaussian.log_variance += torch.linspace(-1, 1, steps)
     X = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
     scale = gaussian.variance().sqrt().expand(3)
     expected = distributions.Normal(OUTPUTS, scale).log_prob(X).sum(dim=1)
@@ -38,13 +39,11 @@ def test_gaussian(noise_variance):
 
 def test_heteroscedastic_gaussian():
     gaussian = Gaussian("heteroscedastic").build(3).double()
-    units = gaussian.start(torch.zeros(3), torch.tensor([1.0, 2.0, 0.5]))
-    assert_allclose(units[2], [1, 2, 0.5, 1, 1, 1])
-    log_ratio = torch.tensor([[0.5, -1.0, 0.0], [-99.0, 99.0, 1.0]]).double()
+    log_variance = torch.tensor([[0.5, -1.0, 0.0], [-99.0, 99.0, 1.0]]).double()
     X = torch.linspace(-1, 1, 6, dtype=torch.float64).reshape(2, 3)
-    std = gaussian.log_unit.exp().sqrt() * log_ratio.clamp(-14, 14).div(2).exp()
+    std = log_variance.clamp(-14, 14).div(2).exp()
     expected = distributions.Normal(OUTPUTS, std).log_prob(X).sum(dim=1)
-    outputs = torch.cat([OUTPUTS, log_ratio], dim=1)
+    outputs = torch.cat([OUTPUTS, log_variance], dim=1)
     assert_allclose(gaussian.log_prob(outputs, X), expected)
     assert_allclose(gaussian.mean(outputs), OUTPUTS)
     assert gaussian.variance() is None
@@ -153,20 +152,27 @@ def test_surrogate_has_the_gradient_of_log_prob(likelihood):
 def test_start_is_the_mean_of_the_data(likelihood):
     built = as_likelihood(likelihood).build(4)
     mean = torch.tensor([0.25, 0.9, 0.4, 0.75])
-    input_scale, shift, scale = built.start(mean, torch.tensor([0.3, 2.0, 0.5, 0.0]))
+    input_scale, shift = built.start(mean, torch.tensor([0.3, 2.0, 0.5, 0.0]))
     assert_allclose(built.mean(shift[None])[0].detach(), mean, rtol=1e-5)
-    assert torch.all(input_scale > 0) and torch.all(scale > 0)
+    assert torch.all(input_scale > 0)
 
 
-def test_gaussian_noise_starts_as_all_there_is():
-    std = torch.tensor([0.5, 2.0, 0.0])
-    feature, scalar = Gaussian("feature").build(3), Gaussian("scalar").build(3)
-    feature.start(torch.zeros(3), std), scalar.start(torch.zeros(3), std)
-    assert_allclose(feature.variance().detach(), [0.25, 4.0, 1.0], rtol=1e-6)
-    assert_allclose(scalar.variance().detach(), [4.25 / 3], rtol=1e-6)
+def test_units():
+    """One for each column, or one for all if they share a variance."""
+    mean, std = np.array([5.0, 6.0, 7.0]), np.array([0.5, 2.0, 0.0])
+    for name, scale in (
+        ("feature", [0.5, 2, 1]),
+        ("heteroscedastic", [0.5, 2, 1]),
+        ("scalar", [np.sqrt(4.25 / 3)] * 3),
+    ):
+        units = Gaussian(name).build(3).standardize(mean, std)
+        assert_allclose(units, [mean, scale])
+    assert_allclose(Gaussian().build(3).standardize(mean, 0 * std)[1][0] ** 2, 110 / 3)
     fixed = Gaussian(0.7).build(3)
-    fixed.start(torch.zeros(3), std)
-    assert_allclose(fixed.variance(), [0.7], rtol=1e-6)
+    units = fixed.standardize(mean, std)
+    assert_allclose(fixed.variance() * units[1][0] ** 2, [0.7], rtol=1e-6)
+    mixed = ColumnLikelihood([("poisson", [1]), (Gaussian("feature"), [2, 0])]).build(3)
+    assert_allclose(mixed.standardize(mean, std), [[5, 0, 7], [0.5, 1, 1]])
 
 
 @pytest.mark.parametrize(
