@@ -267,6 +267,10 @@ class GenerativeEstimator(
     def _initial_state(self, X, table, rng):
         """The state of training before the first update."""
 
+    def _adapted(self, state, X):
+        """The state of a model that is about to go on with rows it has not seen."""
+        return state
+
     def _prepared(self, state, X, name="X"):
         """Rows as the model of this state sees them."""
         return X
@@ -369,6 +373,7 @@ class GenerativeEstimator(
             run = replace(unfinished, state=state, best_state=best)
             run.curve = self._curve
         elif resumes:
+            state = self._adapted(state, X)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             self._continue_history(run)
         else:

@@ -32,6 +32,7 @@ VAE_ORDER = [
     "priors",
     "networks",
     "start",
+    "revision",
     "missing",
     "bounds",
     "proposals",

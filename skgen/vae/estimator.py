@@ -21,6 +21,7 @@ from skgen.vae import (
     likelihoods,
     networks,
     parallel,
+    revision,
     scoring,
     start,
     tables,
@@ -30,7 +31,7 @@ from skgen.vae.imputation import N_CHAINS, conditional, conditional_means
 from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
 from skgen.vae.missing import observed_entries
 from skgen.vae.proposals import quasi_random_draws, standardized
-from skgen.vae.units import Units, moments_of
+from skgen.vae.units import Moments, Units, check_observed, moments_of
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
@@ -746,6 +747,7 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _initial_state(self, X, table, rng):
         moments, generator = moments_of(X), _torch_generator(rng)
+        check_observed(moments, X.shape[0])
         with self._seeded(torch.device("cpu"), rng):
             likelihood = self._likelihood(table).build(X.shape[1])
             units = Units(*likelihood.standardize(moments.mean, moments.std))
@@ -761,7 +763,11 @@ class VariationalAutoencoder(GenerativeEstimator):
             start.choose_pseudo_inputs(model, X, units, rng)
         elif gaussian and self.encoder is None and self.decoder is None:
             start.start_from_linear_model(model, X, units, std, rng)
-        return training.initial_state(model.to(self._resolve_device()), rng, units)
+        model = model.to(self._resolve_device())
+        return training.initial_state(model, rng, units, moments)
+
+    def _adapted(self, state, X):
+        return revision.adapted(state, X)
 
     def _prepared(self, state, X, name="X"):
         return _as_float32(state.units.rows(X), name)
@@ -834,7 +840,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         likelihood = self._likelihood(table).build(n_features)
         model = start.new_model(self, likelihood, mean, std, torch.Generator())
         units = Units.of_data(n_features)
-        state = training.initial_state(model, np.random.default_rng(0), units)
+        state = training.initial_state(
+            model, np.random.default_rng(0), units, Moments(*np.ones((3, n_features)))
+        )
         return state, Summary(np.zeros(self.n_components, bool))
 
     def _seeded(self, device, rng):

@@ -113,6 +113,14 @@ class Likelihood(nn.Module, abc.ABC):
         """
         return torch.ones_like(mean), torch.zeros(self.n_outputs)
 
+    def rescale(self, ratio, mean, std, fresh):
+        """Change to units larger by `ratio`, and forget `fresh` columns.
+
+        The moments are in the new units. Returns a factor and a shift of the outputs.
+        """
+        one = ratio.new_ones(self.n_outputs)
+        return one, torch.zeros_like(one)
+
     def log_prob(self, outputs, X):
         """log p(x | h) in nats; the shape of `outputs` without its last axis."""
         return self.terms(outputs, X).sum(dim=-1)
@@ -208,6 +216,20 @@ class Gaussian(Likelihood):
     def start(self, mean, std):
         log_ratios = 0, self.n_outputs - len(mean)
         return torch.ones_like(mean), functional.pad(mean, log_ratios)
+
+    def rescale(self, ratio, mean, std, fresh):
+        zero, smaller = torch.zeros_like(ratio), -2 * torch.log(ratio)
+        factor, shift = 1 / ratio.where(~fresh, torch.inf), mean.where(fresh, 0)
+        if self.noise_variance == "heteroscedastic":
+            keep, smaller = (~fresh).to(ratio), smaller.where(~fresh, zero)
+            return torch.cat([factor, keep]), torch.cat([shift, smaller])
+        self.log_variance += smaller[: len(self.log_variance)]
+        if self.noise_variance == "feature":
+            self.log_variance[fresh] = 0
+        elif self.noise_variance == "scalar":
+            unknown = std.square().where(fresh, zero).mean()
+            self.log_variance.copy_(torch.log(self.log_variance.exp() + unknown))
+        return factor, shift
 
     def log_prob(self, outputs, X):
         mean, log_variance = self._moments(outputs)
@@ -438,6 +460,11 @@ class ColumnLikelihood(Likelihood):
         starts = [member.start(mean[part], std[part]) for member, part in members]
         input_scale, shift = map(torch.cat, zip(*starts))
         return input_scale[self.order], shift
+
+    def rescale(self, *moments):
+        members = zip(self.members, self.columns)
+        changes = [m.rescale(*(part[c] for part in moments)) for m, c in members]
+        return tuple(map(torch.cat, zip(*changes)))
 
     def log_prob(self, outputs, X):
         return sum(m.log_prob(o, X[..., c]) for m, o, c in self._split(outputs))

@@ -21,7 +21,7 @@ from skgen.vae import parallel
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
 from skgen.vae.missing import observed_entries
 from skgen.vae.networks import Autoencoder
-from skgen.vae.units import Units
+from skgen.vae.units import Moments, Units
 from skgen.validation import row_blocks, rows_as_float
 
 _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
@@ -49,7 +49,7 @@ class TrainingState(NamedTuple):
 
     `model` is the last iterate; fit returns `average`, the running average of weights.
     `rng` shuffles the rows and seeds the torch generator of every epoch. The models
-    see rows in these `units`.
+    see rows in these `units`, chosen by the `moments` of all rows so far.
     """
 
     model: Autoencoder
@@ -58,6 +58,7 @@ class TrainingState(NamedTuple):
     n_updates: int
     rng: np.random.Generator
     units: Units | None = None
+    moments: Moments | None = None
 
     @torch.no_grad()
     def copied_onto(self, other):
@@ -73,7 +74,7 @@ class TrainingState(NamedTuple):
         return tensors
 
 
-def initial_state(model, rng, units=None):
+def initial_state(model, rng, units=None, moments=None):
     """The state before the first update, the memory of the optimiser included.
 
     AdamW would make its memory at the first update. Made here, a state has the same
@@ -91,7 +92,7 @@ def initial_state(model, rng, units=None):
             "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
         }
     average = copy.deepcopy(model).requires_grad_(False)
-    return TrainingState(model, average, optimizer, 0, rng, units)
+    return TrainingState(model, average, optimizer, 0, rng, units, moments)
 
 
 def to_device(state, device):

@@ -72,10 +72,28 @@ class Units(NamedTuple):
 def moments_of(X):
     """The moments of all rows of X, dense with NaN or CSR, in float64.
 
-    A column of equal values has exactly that mean and a deviation of 0. A column
-    without any observed value raises ValueError.
+    A column of equal values has exactly that mean and a deviation of 0.
     """
     return _sparse_moments(X) if sparse.issparse(X) else _dense_moments(X)
+
+
+def merged(one, other):
+    """The moments of two sets of rows together."""
+    n = one.n + other.n
+    share = other.n / np.maximum(n, 1)
+    distance = other.mean - one.mean
+    within = np.hypot(np.sqrt(1 - share) * one.std, np.sqrt(share) * other.std)
+    between = np.sqrt(share * (1 - share)) * distance
+    return Moments(n, one.mean + share * distance, np.hypot(within, between))
+
+
+def check_observed(moments, n_rows):
+    """Raise ValueError for a column without any observed value."""
+    if not moments.n.all():
+        raise ValueError(
+            f"X has no observed value in column {int(np.argmin(moments.n))} of the "
+            f"{n_rows} rows that are trained on: drop it, or hold out fewer rows."
+        )
 
 
 def _dense_moments(X):
@@ -88,10 +106,11 @@ def _dense_moments(X):
             n += (~np.isnan(rest)).sum(axis=0)
             total += np.nansum(rest, axis=0)
             span = np.fmax(span, np.fmax.reduce(np.abs(rest), axis=0))
-        mean, unit = first + total / n, np.where(span > 0, span, 1)
+        n_seen = np.maximum(n, 1)
+        mean, unit = first + total / n_seen, np.where(span > 0, span, 1)
         # by the span, for squares of small or large numbers are no numbers
         squares = sum(np.nansum(((b - mean) / unit) ** 2, axis=0) for b in _blocks(X))
-        std = np.where(span > 0, unit * np.sqrt(squares / n), 0)
+        std = np.where(span > 0, unit * np.sqrt(squares / n_seen), 0)
     return _checked(Moments(n, mean, std))
 
 
@@ -125,14 +144,9 @@ def _blocks(X):
 
 
 def _first_values(X):
-    """The first observed value of each column, float64."""
+    """The first observed value of each column, float64; 0 if there is none."""
     first = X[0].astype(np.float64)
     for column in np.flatnonzero(np.isnan(first)):
         seen = ~np.isnan(X[:, column])
-        if not seen.any():
-            raise ValueError(
-                f"X has no observed value in column {column} of the {X.shape[0]} rows "
-                f"that are trained on: drop it, or hold out fewer rows."
-            )
-        first[column] = X[np.argmax(seen), column]
+        first[column] = X[np.argmax(seen), column] if seen.any() else 0
     return first

@@ -8,7 +8,7 @@ from scipy import sparse
 import skgen
 from skgen import VariationalAutoencoder
 from skgen.vae.likelihoods import ColumnLikelihood, Gaussian
-from skgen.vae.units import Units, moments_of
+from skgen.vae.units import Units, merged, moments_of
 
 X = np.random.default_rng(0).normal(size=(300, 2)) @ [[1, 0.5], [0, 1]]
 
@@ -124,3 +124,76 @@ def test_a_sparse_matrix_stays_one_in_other_units():
     assert_allclose(scaled.toarray() * [2, 4], csr.toarray(), rtol=1e-6)
     dense = Units(np.ones(2), np.array([2.0, 4.0])).rows(csr)
     assert_allclose(dense * [2, 4] + 1, csr.toarray(), atol=1e-6)
+
+
+def batches(seed=0):
+    """A batch whose last column is constant, and others where it is not."""
+    rows = np.random.default_rng(seed).normal(size=(6, 200, 3))
+    rows[..., 1] += rows[..., 0]
+    rows[..., 2] = 5 + 1000 * (rows[..., 2] + rows[..., 0])
+    rows[0, :, 2] = 5
+    return rows
+
+
+@pytest.mark.parametrize(
+    "likelihood, gap",
+    [
+        (Gaussian("scalar"), 15),
+        (Gaussian("feature"), 3),
+        (Gaussian("heteroscedastic"), 3),
+        (Gaussian(0.5), 200),  # a thousandth of the deviation
+        (ColumnLikelihood([(Gaussian("feature"), [2]), ("gaussian", [1, 0])]), 3),
+        (ColumnLikelihood([(Gaussian("heteroscedastic"), [2, 0, 1])]), 3),
+    ],
+)
+def test_a_column_that_is_constant_in_the_first_batch(likelihood, gap, tmp_path):
+    """It costs some nats, not millions."""
+    first, *others, last = batches()
+    vae = quick(likelihood=likelihood, hidden_layer_sizes=(16,))
+    for _ in range(5):
+        vae.partial_fit(first)
+    for rows in others:
+        vae.partial_fit(rows)
+    vae.save(tmp_path / "vae")
+    vae = skgen.load(tmp_path / "vae").partial_fit(others[0])
+    known = quick(likelihood=likelihood, hidden_layer_sizes=(16,), max_iter=5)
+    known.fit(np.concatenate(others))
+    assert vae.score(last) > known.score(last) - gap
+
+
+@pytest.mark.parametrize("noise_variance", ["scalar", "feature", "heteroscedastic"])
+def test_columns_that_keep_their_spread_keep_their_model(noise_variance):
+    first, second, *_ = batches()
+    # what is known of the third column does not count
+    some = np.where([True, True, False], first, np.nan)
+    parameters = {"noise_variance": noise_variance, "hidden_layer_sizes": ()}
+    vae = quick(max_iter=20, **parameters).fit(first)
+    H, scale = vae.transform(first), vae._state.units.scale
+    means = vae.inverse_transform(H)
+    vae.set_params(learning_rate=1e-30).partial_fit(second)
+    assert vae._state.units.scale[2] > 100 * scale[2]
+    assert_allclose(vae.transform(first), H, atol=1e-2)
+    assert_allclose(vae.inverse_transform(H)[:, :2], means[:, :2], atol=1e-2)
+    assert_allclose(vae.sample(2000)[:, 2].std(), second[:, 2].std(), rtol=0.7)
+    assert np.isfinite(vae.score_samples(some)).all()
+
+
+def test_moments_of_two_sets_of_rows():
+    one, other = with_gaps(1e10 + X[:100]), 1e10 + 5 + 3 * X[100:]
+    expected = moments_of(np.concatenate([one, other]))
+    for mine, whole in zip(merged(moments_of(one), moments_of(other)), expected):
+        assert_allclose(mine, whole, rtol=1e-5)
+    empty = np.column_stack([np.full(9, np.nan), np.ones(9)])
+    assert_allclose(merged(moments_of(one), moments_of(empty))[1][0], 1e10, atol=1)
+
+
+def test_a_rare_value_among_many_rows():
+    """Its unit comes from all rows, whichever are looked at more closely."""
+    rows = np.random.default_rng(0).normal(size=(12_000, 3))
+    rows[:, 2] = 0
+    rows[7000, 2] = 1
+    scores = []
+    for seed in range(3):
+        vae = quick(noise_variance="feature", early_stopping=False, random_state=seed)
+        scores.append(vae.fit(rows).score_samples(rows[7000:7001]))
+    assert np.min(scores) > -10_000
