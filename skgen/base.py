@@ -426,6 +426,7 @@ class GenerativeEstimator(
 
     def _finish(self, rows, run):
         """The attributes of the fitted estimator."""
+        run.check_outcome()
         state, summary = self._conclude(run.outcome, rows.X, run)
         return self._as_fitted(rows, state, summary, run.curve)
 

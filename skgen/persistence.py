@@ -205,7 +205,7 @@ def _history(arrays, cls):
 def _run_to_plain(run):
     """What is no array of a fit that was cut short."""
     plain = {name: _scalar(value) for name, value in vars(run).items()}
-    for name in ("state", "best_state", "curve"):
+    for name in ("state", "best_state", "lowest", "curve"):
         del plain[name]
     if run.best_state is None:
         plain["best_bound"] = None  # JSON has no infinity

@@ -53,6 +53,8 @@ class Run:
     """Training has returned to the best state and finishes the schedule."""
     best_bound: float = -np.inf
     best_state: object = None
+    lowest: float = -np.inf
+    """Nats per row below which training has diverged."""
     curve: tuple = EMPTY
     """The learning curve, that of earlier runs of the model included."""
 
@@ -131,6 +133,16 @@ class Run:
                 self.best_state = copy.deepcopy(self.state)
             else:
                 self.best_state = self.state.copied_onto(self.best_state)
+
+    def check_outcome(self):
+        """Raise FloatingPointError if training has diverged and has not come back."""
+        last = self.curve[-1][-1, 2]  # of the rows that are trained on
+        reached = last if self.best_state is None else self.best_bound
+        if reached < self.lowest:
+            raise FloatingPointError(
+                f"Epoch {length(self.curve)}: training diverged, rows have "
+                f"{reached:.3g} nats on average: make learning_rate ten times smaller."
+            )
 
     def report(self, name):
         """The last epoch as one line, aligned with the lines of other epochs."""

@@ -197,3 +197,24 @@ def test_a_rare_value_among_many_rows():
         vae = quick(noise_variance="feature", early_stopping=False, random_state=seed)
         scores.append(vae.fit(rows).score_samples(rows[7000:7001]))
     assert np.min(scores) > -10_000
+
+
+@pytest.mark.parametrize(
+    "likelihood, learning_rate",
+    [("gaussian", 1), ("gaussian", 10), ("gaussian", 100), ("bernoulli", 100)],
+)
+def test_training_that_diverges_is_an_error(likelihood, learning_rate):
+    rows = np.random.default_rng(0).normal(size=(300, 4))
+    rows = rows > 0 if likelihood == "bernoulli" else rows
+    diverged = pytest.raises(FloatingPointError, match=r"Epoch \d+: .*learning_rate")
+    for early_stopping in (True, False):
+        options = {"likelihood": likelihood, "early_stopping": early_stopping}
+        vae = quick(max_iter=2, hidden_layer_sizes=(64, 64), **options)
+        with diverged:
+            vae.set_params(learning_rate=learning_rate).fit(rows)
+        assert not hasattr(vae, "history_")
+        vae.set_params(learning_rate=0.002).partial_fit(rows)
+        before = vae.score(rows)
+        with diverged:
+            vae.set_params(learning_rate=learning_rate).partial_fit(rows)
+        assert vae.score(rows) == before
