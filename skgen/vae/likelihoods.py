@@ -340,13 +340,27 @@ class Poisson(Likelihood):
         return std.where(std > 0, 1.0), shift
 
     def terms(self, outputs, X):
-        return X * outputs - torch.exp(outputs) - torch.lgamma(X + 1)
+        # log p = log p at the rate x, less the deviance: no large terms that cancel
+        count = X.clamp(min=1)
+        distance = outputs - torch.log(count)
+        deviance = X * (torch.expm1(distance) - distance)
+        some = _log_poisson_at_its_mean(count) - deviance
+        return torch.where(X > 0, some, -self.mean(outputs))
 
     def mean(self, outputs):
         return torch.exp(outputs)
 
     def sample(self, outputs, generator):
-        return torch.poisson(torch.exp(outputs), generator=generator)
+        return torch.poisson(self.mean(outputs), generator=generator)
+
+
+def _log_poisson_at_its_mean(count):
+    """log p of counts x >= 1 at the rate x, by Stirling's series if x is not small."""
+    small = count.clamp(max=10)
+    exact = small * torch.log(small) - small - torch.lgamma(small + 1)
+    series = (1 / 12 - count.square().reciprocal() / 360) / count
+    stirling = -0.5 * (_LOG_2_PI + torch.log(count)) - series
+    return torch.where(count > 10, stirling, exact)
 
 
 class Categorical(Likelihood):

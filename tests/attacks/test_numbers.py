@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
-from scipy import sparse
+from scipy import sparse, stats
 
 import skgen
 from skgen import VariationalAutoencoder
-from skgen.vae.likelihoods import ColumnLikelihood, Gaussian
+from skgen.vae.likelihoods import ColumnLikelihood, Gaussian, Poisson
 from skgen.vae.units import Units, merged, moments_of
 
 X = np.random.default_rng(0).normal(size=(300, 2)) @ [[1, 0.5], [0, 1]]
@@ -218,3 +219,28 @@ def test_training_that_diverges_is_an_error(likelihood, learning_rate):
         with diverged:
             vae.set_params(learning_rate=learning_rate).partial_fit(rows)
         assert vae.score(rows) == before
+
+
+@pytest.mark.parametrize("rate", [1e-3, 0.5, 3, 11, 1e3, 1e6, 1e9])
+def test_counts_of_any_size_in_float32(rate):
+    """Where log p is a small difference of large numbers."""
+    likelihood = Poisson().build(1)
+    near = stats.poisson(rate).rvs(20, random_state=0)
+    counts = np.concatenate([[0, 1, 2], near.clip(max=2**24)]).astype(float)
+    expected = stats.poisson(rate).logpmf(counts)
+    for dtype, close in (torch.float64, 1e-9), (torch.float32, 3e-6):
+        X = torch.tensor(counts, dtype=dtype)[:, None]
+        outputs = torch.full((1, 1), np.log(rate), dtype=torch.float64).to(dtype)
+        error = likelihood.terms(outputs, X)[:, 0].numpy() - expected
+        # a rounded log rate is a rate that is wrong by as much
+        moved = abs(counts - rate) * np.log(max(rate, 3)) * close
+        assert np.all(abs(error) <= close * 10 * (1 + abs(expected)) + moved)
+
+
+def test_scores_of_large_counts_in_float32():
+    rng = np.random.default_rng(0)
+    h = rng.normal(size=(200, 1))
+    rows = rng.poisson(1e6 * np.exp(0.3 * h * [1, -1, 0.5])).astype(float)
+    vae = quick(likelihood="poisson", max_iter=10).fit(rows)
+    as_float32 = vae.score_samples(rows[:20].astype(np.float32))
+    assert_allclose(as_float32, vae.score_samples(rows[:20]), atol=0.1)
