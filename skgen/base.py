@@ -3,7 +3,7 @@
 import copy
 import time
 from abc import ABCMeta, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
@@ -89,7 +89,7 @@ class GenerativeEstimator(
         """
         # some monitors ask for a y
         hooks = {"estimator": self, "X": X, "y": X if y is None else y}
-        with features_restored_on_failure(self):
+        with features_restored_on_failure(self), self._surroundings():
             rows, run = self._begin(X, X_val, is_fit=True)
             trainer = self._trainer(rows.X, run)
             if run.continues_model:
@@ -140,7 +140,7 @@ class GenerativeEstimator(
         >>> rbm.partial_fit([[0, 1]]).partial_fit([[1, 1], [1, 0]]).n_iter_
         2
         """
-        with features_restored_on_failure(self):
+        with features_restored_on_failure(self), self._surroundings():
             rows, run = self._begin(X, None, is_fit=False)
             trainer = self._trainer(rows.X, run)
             with run.epoch():
@@ -304,6 +304,10 @@ class GenerativeEstimator(
     @abstractmethod
     def _template(self, arrays, n_features, table):
         """A fresh state and summary of the sizes that a file with these arrays has."""
+
+    def _surroundings(self):
+        """The context that training needs, whatever the caller's is."""
+        return nullcontext()
 
     def _table_of(self, X):
         """What describes the columns of a frame; None of an array."""

@@ -1,7 +1,7 @@
 """VariationalAutoencoder: the VAE as an estimator."""
 
 import copy
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
@@ -774,6 +774,11 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _prepared(self, state, X, name="X"):
         return _as_float32(state.units.rows(X), name)
 
+    @contextmanager
+    def _surroundings(self):
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+
     def _training_generator(self):
         return parallel.broadcast(super()._training_generator())
 
@@ -837,14 +842,16 @@ class VariationalAutoencoder(GenerativeEstimator):
             "_width": model.width,
         }
 
+    @torch.inference_mode(False)
     def _template(self, arrays, n_features, table):
         if self._is_mixed(table):
             n_features = tables.layout_of(table).width
         sizes = n_features, *self.hidden_layer_sizes, self.n_components
         networks.check_size(arrays, sizes)
-        mean, std = torch.zeros(n_features), torch.ones(n_features)
+        mean = torch.zeros(n_features, dtype=torch.float32, device="cpu")
+        std = torch.ones_like(mean)
         likelihood = self._likelihood(table).build(n_features)
-        model = start.new_model(self, likelihood, mean, std, torch.Generator())
+        model = start.new_model(self, likelihood, mean, std, torch.Generator("cpu"))
         units = Units.of_data(n_features)
         state = training.initial_state(
             model, np.random.default_rng(0), units, Moments(*np.ones((3, n_features)))
@@ -925,13 +932,14 @@ class VariationalAutoencoder(GenerativeEstimator):
         mixed = self._is_mixed(self._table)
         return X if mixed else validation.in_dtype(X, self._dtype_of_X)
 
+    @torch.inference_mode(False)  # the caller's: derivatives are taken in h
     def _in_blocks(self, function, X, dtype, width=1, units=None):
         """function(model, rows of X) in blocks of rows, on the fitted device."""
         device = self._available_device()
         double = dtype == np.float64 and device.type != "mps"
         torch_dtype = torch.float64 if double else torch.float32
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
-        model.requires_grad_(False)  # derivatives are taken in h alone
+        model.requires_grad_(False)
         results, n_columns = [], width * max(X.shape[1], self._width)
         with torch.no_grad():
             for rows in validation.row_blocks(X.shape[0], n_columns):

@@ -111,7 +111,7 @@ class Likelihood(nn.Module, abc.ABC):
         shift : tensor of shape (n_outputs,)
             The outputs are shift + (what the decoder's network returns).
         """
-        return torch.ones_like(mean), torch.zeros(self.n_outputs)
+        return torch.ones_like(mean), mean.new_zeros(self.n_outputs)
 
     def rescale(self, ratio, mean, std, fresh):
         """Change to units larger by `ratio`, and forget `fresh` columns.
@@ -195,9 +195,12 @@ class Gaussian(Likelihood):
         if variance == "heteroscedastic":
             built.n_outputs = 2 * n_features
         elif learned:
-            built.log_variance = nn.Parameter(torch.zeros(size))
+            zeros = torch.zeros(size, dtype=torch.float32, device="cpu")
+            built.log_variance = nn.Parameter(zeros)
         else:
-            log_variance = torch.full((1,), float(np.log(variance)))
+            log_variance = torch.full(
+                (1,), float(np.log(variance)), dtype=torch.float32, device="cpu"
+            )
             built.register_buffer("log_variance", log_variance)
         return built
 

@@ -28,11 +28,17 @@ def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
     sizes = (n_in, *hidden_layer_sizes, n_out)
     layers = []
     for width_in, width_out in itertools.pairwise(sizes):
-        linear = nn.utils.skip_init(nn.Linear, width_in, width_out)
+        linear = _linear(width_in, width_out)
         for parameter in linear.parameters():  # the distribution nn.Linear draws from
             nn.init.uniform_(parameter, -(width_in**-0.5), width_in**-0.5, generator)
         layers += [linear, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
+
+
+def _linear(n_in, n_out):
+    """A linear layer without values yet."""
+    settings = {"dtype": torch.float32, "device": "cpu"}
+    return nn.utils.skip_init(nn.Linear, n_in, n_out, **settings)
 
 
 class LinearSkip(nn.Module):
@@ -43,7 +49,7 @@ class LinearSkip(nn.Module):
 
     def __init__(self, n_in, hidden_layer_sizes, n_out, activation, generator=None):
         super().__init__()
-        self.linear = nn.utils.skip_init(nn.Linear, n_in, n_out)
+        self.linear = _linear(n_in, n_out)
         ends = [self.linear]
         self.layers = None
         if hidden_layer_sizes:
@@ -86,7 +92,11 @@ def as_network(template, name, n_in, n_out):
     training = network.training
     try:
         with torch.no_grad():
-            shape = tuple(network.cpu().eval()(torch.zeros(2, n_in)).shape)
+            shape = tuple(
+                network.cpu()
+                .eval()(torch.zeros(2, n_in, dtype=torch.float32, device="cpu"))
+                .shape
+            )
     except Exception as error:  # a caller's module may raise anything
         raise ValueError(f"{demand}, but it failed: {error}") from error
     if shape != (2, n_out):
@@ -113,7 +123,9 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
         self.likelihood = likelihood
         self.n_components = n_components
-        self.register_buffer("center", torch.zeros(()) if center is None else center)
+        if center is None:
+            center = torch.zeros((), dtype=torch.float32, device="cpu")
+        self.register_buffer("center", center)
         self._width = None
 
     @property

@@ -48,7 +48,7 @@ class Normal:
 
     def sample(self, shape, generator):
         """Draws of the given shape, (n_samples, n_components)."""
-        return torch.randn(shape, generator=generator)
+        return _standard_normal(shape, generator)
 
     def transport(self, normal, uniform):
         """Draws made of standard normal numbers, shape (n_samples, n_components)."""
@@ -82,7 +82,7 @@ class GaussianMixture(NamedTuple):
         part = torch.multinomial(
             self.log_weights.exp(), shape[0], replacement=True, generator=generator
         )
-        noise = torch.randn(shape, generator=generator)
+        noise = _standard_normal(shape, generator)
         return self.means[part] + torch.exp(self.log_stds[part]) * noise
 
     def transport(self, normal, uniform):
@@ -104,6 +104,11 @@ def _full_precision(values):
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
+def _standard_normal(shape, generator):
+    settings = {"dtype": torch.float32, "device": generator.device}
+    return torch.randn(shape, generator=generator, **settings)
+
+
 class StandardNormal(nn.Module):
     """The prior N(0, I), which has no parameters."""
 
@@ -117,9 +122,9 @@ class Mixture(nn.Module):
     def __init__(self, n_components, generator):
         super().__init__()
         shape = N_PARTS, n_components
-        self.means = nn.Parameter(torch.randn(shape, generator=generator))
-        self.log_stds = nn.Parameter(torch.zeros(shape))
-        self.log_weights = nn.Parameter(torch.zeros(N_PARTS))
+        self.means = nn.Parameter(_standard_normal(shape, generator))
+        self.log_stds = nn.Parameter(torch.zeros_like(self.means))
+        self.log_weights = nn.Parameter(self.means.new_zeros(N_PARTS))
 
     def forward(self, encode):
         log_weights = torch.log_softmax(self.log_weights, dim=0)
@@ -147,5 +152,7 @@ def new_prior(name, n_components, n_features, generator):
     if name == "mixture":
         return Mixture(n_components, generator)
     if name == "vamp":
-        return VampPrior(torch.zeros(N_PARTS, n_features))
+        return VampPrior(
+            torch.zeros(N_PARTS, n_features, dtype=torch.float32, device="cpu")
+        )
     return StandardNormal()

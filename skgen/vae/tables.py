@@ -119,13 +119,13 @@ class TableLikelihood(Likelihood):
         marginals = [table.columns[number].marginal for number in self.layout.numbers]
         bends = np.reshape([_bends(m) for m in marginals], (-1, len(_SCORES)))
         # what follows from the table is not saved beside it
-        self.register_buffer("bends", torch.tensor(bends).float(), persistent=False)
+        self.register_buffer("bends", torch.from_numpy(bends).float(), persistent=False)
         groups, start = {}, 0
         for size in self.layout.sizes:
             groups.setdefault(size, []).append(list(range(start, start + size)))
             start += size
         for size, columns in groups.items():
-            columns = torch.tensor(columns)
+            columns = torch.tensor(columns, device="cpu")
             self.register_buffer(f"of_{size}", columns, persistent=False)
 
     def build(self, n_features):
@@ -138,9 +138,9 @@ class TableLikelihood(Likelihood):
         low, high, _ = mean[: 3 * n].split(n) if n else (mean[:0],) * 3
         share = mean[3 * n :].clamp(_SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
         # the encoder adds both ends of a cell up, and does not see its measure
-        ends, measure = torch.full((2 * n,), 2.0), torch.full((n,), torch.inf)
+        ends, measure = mean.new_full((2 * n,), 2.0), mean.new_full((n,), torch.inf)
         input_scale = torch.cat([ends, measure, (share * (1 - share)).sqrt()])
-        shift = torch.cat([(low + high) / 2, torch.zeros(n), share.log()])
+        shift = torch.cat([(low + high) / 2, mean.new_zeros(n), share.log()])
         return input_scale, shift
 
     def terms(self, outputs, X):
@@ -158,7 +158,7 @@ class TableLikelihood(Likelihood):
         """Means of numbers as shares of their range, and of categories."""
         mean, log_scale, logits = self._parts(outputs)
         scale = log_scale.exp()[..., None]
-        places = (torch.as_tensor(_SCORES).to(outputs) - mean[..., None]) / scale
+        places = (torch.from_numpy(_SCORES).to(outputs) - mean[..., None]) / scale
         # E[f(z)] of a piecewise linear f, by the integral of the normal distribution
         below = torch.special.ndtr(places)
         integral = places * below + torch.exp(-0.5 * places.square() - _HALF_LOG_2_PI)
@@ -218,7 +218,9 @@ def log_cell_probability(low, high, log_slope=0.0):
     )
     ones = torch.ones_like(width)
     log_width = torch.log(torch.where(is_point, ones, width))
-    log_width = torch.where(is_point, torch.as_tensor(log_slope).to(width), log_width)
+    log_width = torch.where(
+        is_point, torch.as_tensor(log_slope, device=width.device).to(width), log_width
+    )
     density = -0.5 * middle.square() - _HALF_LOG_2_PI
     narrow_cell = density + log_width + log_sinhc - width.square() / 24
     # both from the lower tail, where probabilities are small

@@ -87,7 +87,7 @@ def initial_state(model, rng, units=None, moments=None):
     optimizer = torch.optim.AdamW(groups, betas=_ADAM_BETAS, weight_decay=0, fused=True)
     for parameter in parameters:
         optimizer.state[parameter] = {
-            "step": torch.zeros((), device=parameter.device),
+            "step": parameter.new_zeros((), requires_grad=False),
             "exp_avg": torch.zeros_like(parameter, requires_grad=False),
             "exp_avg_sq": torch.zeros_like(parameter, requires_grad=False),
         }
@@ -244,7 +244,9 @@ class Trainer:
         """This process's share of the rows' noise."""
         n_draws, device = self.settings.n_importance_samples, generator.device
         shape = n_draws, n_rows, n_components
-        noise = torch.randn(shape, device=device, generator=generator)
+        noise = torch.randn(
+            shape, dtype=torch.float32, device=device, generator=generator
+        )
         noise = self.rank.share(noise, dim=1)
         return noise if n_draws > 1 else noise[0]
 
@@ -256,7 +258,7 @@ class Trainer:
         else:
             batch = _dense(self.X, share, device)
         if self.resample:  # every process draws for all rows, as a single one would
-            uniform = torch.empty((len(rows), self.X.shape[1]), device=device)
+            uniform = batch.new_empty((len(rows), self.X.shape[1]))
             ones = self.rank.share(uniform.uniform_(generator=generator)) < batch
             batch = torch.where(batch.isnan(), batch, ones.float())
         return batch
@@ -281,11 +283,13 @@ def mean_bound(model, X, n_draws=1, beta=1.0):
     """
     blocks = _blocks(model, X, n_draws)
     model = observed_entries(model, X).eval()
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     total = 0.0
     for block in blocks:
         shape = n_draws, len(block), model.n_components
-        noise = torch.randn(shape, generator=generator).to(block)
+        noise = torch.randn(
+            shape, dtype=torch.float32, device="cpu", generator=generator
+        ).to(block)
         if n_draws > 1:
             bounds = log_mean_weight(log_weights(model, block, noise))
         else:
