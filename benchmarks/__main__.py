@@ -11,6 +11,7 @@ MODULES = {
     "rbm-partition": "benchmarks.rbm_partition",
     "rbm-speed": "benchmarks.rbm_speed",
     "rbm-tables": "benchmarks.rbm_tables",
+    "tables": "benchmarks.tables",
     "vae-likelihood": "benchmarks.vae_likelihood",
     "vae-speed": "benchmarks.vae_speed",
     "vae-tables": "benchmarks.vae_tables",
@@ -20,7 +21,8 @@ parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc_
 parser.add_argument("name", choices=sorted(MODULES))
 parser.add_argument(
     "--data",
-    help="an .npz file with X_train and X_test; default: scikit-learn's digits",
+    help="an .npz file with X_train and X_test, of tables a .csv; default: data of "
+    "scikit-learn",
 )
 parser.add_argument(
     "--quick", action="store_true", help="a small run, to see that it works"
