@@ -759,11 +759,14 @@ class VariationalAutoencoder(GenerativeEstimator):
             mean, std = (torch.from_numpy(part).float() for part in (mean, std))
             model = start.new_model(self, likelihood, mean, std, generator)
         gaussian = isinstance(likelihood, Gaussian)
+        mirrors = self.encoder is None and self.decoder is None
         if self.prior == "vamp":
             # not the linear model: its narrow posteriors, which are the parts of the
             # prior, leave gaps between them
             start.choose_pseudo_inputs(model, X, units, rng)
-        elif gaussian and self.encoder is None and self.decoder is None:
+        elif mirrors and isinstance(likelihood, tables.TableLikelihood):
+            start.start_from_linear_table(model, X, units, rng)
+        elif mirrors and gaussian:
             start.start_from_linear_model(model, X, units, std, rng)
         model = model.to(self._resolve_device())
         return training.initial_state(model, rng, units, moments)

@@ -27,6 +27,7 @@ from torch import nn
 from skgen.vae.likelihoods import Gaussian
 from skgen.vae.networks import Affine, Autoencoder, LinearSkip, as_network, mlp
 from skgen.vae.priors import N_PARTS, new_prior
+from skgen.vae.tables import TableLikelihood, linear_maps
 from skgen.validation import rows_as_float
 
 _MOST_ROWS = 5000  # behind the linear model
@@ -47,7 +48,8 @@ def new_model(parameters, likelihood, mean, std, generator):
             f"is a model without hidden layers."
         )
     unit, shift = likelihood.start(mean, std)
-    layers = LinearSkip if isinstance(likelihood, Gaussian) else mlp
+    is_linear = isinstance(likelihood, Gaussian | TableLikelihood)
+    layers = LinearSkip if is_linear else mlp
     layers = partial(layers, activation=parameters.activation, generator=generator)
     n_in, n_latents, n_out = len(mean), parameters.n_components, likelihood.n_outputs
     if parameters.encoder is None:
@@ -85,11 +87,7 @@ def start_from_linear_model(model, X, units, std, rng):
     """
     encoder, decoder = model.encoder[1], model.decoder
     likelihood, noise = model.likelihood, model.likelihood.noise_variance
-    rows = np.arange(X.shape[0])
-    if len(rows) > _MOST_ROWS:
-        rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
-    rows = units.enter(rows_as_float(X, rows, np.float64))
-    rows = np.where(np.isnan(rows), model.center.numpy(), rows)
+    rows = _complete_rows(model, X, units, rng)
     rows -= rows.mean(axis=0)
     if not isinstance(noise, str):
         noise = np.full(rows.shape[1], likelihood.variance().item())
@@ -106,6 +104,40 @@ def start_from_linear_model(model, X, units, std, rng):
         decoder.linear.bias[len(std) :] = noise.log()
     elif isinstance(likelihood.noise_variance, str):
         likelihood.log_variance.copy_(noise.log()[: len(likelihood.log_variance)])
+
+
+@torch.no_grad()
+def start_from_linear_table(model, X, units, rng):
+    """Make an autoencoder of LinearSkip networks for a table a factor analysis.
+
+    It is fitted to the linear features of at most 5,000 rows, with the mean at NaN.
+    """
+    rows = _complete_rows(model, X, units, rng)
+    n, n_latents = len(model.likelihood.layout.numbers), model.n_components
+    to_features, to_outputs = linear_maps(model.likelihood.layout, rows)
+    features = (rows - rows.mean(axis=0)) @ to_features.T
+    seed = int(rng.integers(2**31))
+    loadings, noise, projection, log_variance = linear_model(
+        features, n_latents, "feature", seed
+    )
+    affine, network = model.encoder
+    decoder = model.decoder.linear
+    seen = affine.scale > 0  # the encoder does not see measures of cells
+    weight = torch.from_numpy(projection @ to_features).float()
+    network.linear.weight[:n_latents, seen] = weight[:, seen] / affine.scale[seen]
+    network.linear.bias[n_latents:] = torch.from_numpy(log_variance).float()
+    decoder.weight.copy_(torch.from_numpy(to_outputs @ loadings.T))
+    scales = to_outputs.diagonal()[:n] * np.sqrt(noise[:n])
+    decoder.bias[n : 2 * n] = torch.from_numpy(np.log(scales)).float()
+
+
+def _complete_rows(model, X, units, rng):
+    """At most 5,000 rows of X in the networks' units, float64, with the mean at NaN."""
+    rows = np.arange(X.shape[0])
+    if len(rows) > _MOST_ROWS:
+        rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
+    rows = units.enter(rows_as_float(X, rows, np.float64))
+    return np.where(np.isnan(rows), model.center.numpy(), rows)
 
 
 def linear_model(X, n_components, noise_variance, seed=0, unseen=0.0):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.linalg import block_diag, null_space
 from torch.nn import functional
 
 from skgen.marginals import cells_of, value_at
@@ -19,6 +20,7 @@ from skgen.vae.likelihoods import Likelihood
 _HALF_LOG_2_PI = 0.5 * float(np.log(2 * np.pi))
 _LOG_SCALES = -6.0, 3.0  # of the normal that the score follows given h
 _SMALLEST_SHARE = 1e-3  # of a category at the start
+_SMALLEST_ROOT = 0.2  # of a share, by which a logit's weights are divided
 _SCORES = np.linspace(-6, 6, 121)  # at which the inverse of a map is tabulated
 # between these a cell is so narrow that its probability is a density times its width
 _NARROW = {torch.float32: 1e-2, torch.float64: 1e-4}
@@ -104,6 +106,31 @@ def _with_codes(layout, rows, values):
         )
         start += size
     return values
+
+
+def linear_maps(layout, rows):
+    """How linear features of rows come from them, and what they add to the outputs.
+
+    Features have mean zero and unit variance: the middle of each number's cell and, of
+    a category of n values, n - 1 uncorrelated contrasts (those of multiple
+    correspondence analysis). Of the outputs the first approximation is taken, in which
+    a logit changes by the change of its probability over the probability.
+
+    Returns arrays of shape (n_features, width) and (n_outputs, n_features).
+    """
+    n, sizes = len(layout.numbers), layout.sizes
+    deviations = (rows[:, :n] + rows[:, n : 2 * n]).std(axis=0) / 2
+    deviations = np.diag(np.where(deviations > 0, deviations, 1))
+    inverse = np.linalg.inv(deviations)
+    blocks_in = [np.hstack([inverse / 2, inverse / 2, np.zeros((n, n))])]
+    blocks_out = [np.vstack([deviations, np.zeros((n, n))])]
+    shares = rows[:, 3 * n :].mean(axis=0).clip(_SMALLEST_SHARE)
+    for share in np.split(shares, np.cumsum(sizes)[:-1]):
+        root = np.sqrt(share / share.sum())
+        contrasts = null_space(root[np.newaxis])
+        blocks_in.append((contrasts / root[:, np.newaxis]).T)
+        blocks_out.append(contrasts / np.maximum(root, _SMALLEST_ROOT)[:, np.newaxis])
+    return block_diag(*blocks_in), block_diag(*blocks_out)
 
 
 class TableLikelihood(Likelihood):
