@@ -9,8 +9,8 @@ Each model is fitted to the training rows of a frame and gives as many synthetic
 - "copies": the share of synthetic rows that are training rows.
 
 Peers are CTGAN and TVAE of ctgan, if it is installed, with its defaults, and columns
-that are drawn independently. Rows with gaps train the VAE alone: peers do not take them,
-and held-out rows are complete. With ``--data adult.csv`` the table is Adult; without,
+that are drawn independently. Rows with gaps train the VAE alone, since peers refuse
+them. Held-out rows are complete. With ``--data adult.csv`` the table is Adult; without,
 scikit-learn's small ones, halved at random.
 """
 
