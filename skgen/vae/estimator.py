@@ -69,9 +69,17 @@ class VariationalAutoencoder(GenerativeEstimator):
     ``transform`` gives posterior means, ``score_samples`` importance-sampled
     log-likelihoods in nats, and ``sample`` new rows.
 
+    A data frame of pandas or polars is taken as it is. A monotone map takes each number
+    to a nearly normal score, whose distribution given h is normal. Text, categories and
+    booleans are categories. The likelihood is in the units of the columns: a density
+    for numbers and times, per second, where a value on a grid shares it with its cell,
+    and a probability for integers and categories. Beyond the range seen the density
+    goes on with a normal tail, but no sample lies there.
+
     With Gaussian noise training starts from the linear model of the same size, which is
     solved at once: probabilistic PCA, or factor analysis where each feature has its own
-    noise variance. With prior="vamp", your own `encoder` or `decoder`, or another
+    noise variance. For a frame it is the factor analysis of scores and contrasts of
+    categories. With prior="vamp", your own `encoder` or `decoder`, or another
     likelihood, it starts from the means of the columns.
 
     NaN in a dense X is a missing entry. What is learned and scored is log p of the
@@ -471,6 +479,18 @@ class VariationalAutoencoder(GenerativeEstimator):
         >>> vae = VariationalAutoencoder(2, max_iter=5, random_state=0).fit(X)
         >>> ordinary, strange = vae.score_samples([X[0], X[0] + [0, 0, 3, 0]])
         >>> bool(ordinary > strange + 10)
+        True
+
+        log p(a | b) is a difference, log p(a, b) - log p(b), for missing entries are
+        left out. The length of a petal tells its width, one of the two classes of it:
+
+        >>> frame = load_iris(as_frame=True).data.iloc[:, 2:]
+        >>> frame["broad"] = frame.pop("petal width (cm)") > 1
+        >>> vae = VariationalAutoencoder(1, max_iter=20, random_state=0).fit(frame)
+        >>> rows = frame.iloc[[0, 100]].astype({"broad": object})
+        >>> log_p = vae.score_samples(rows)
+        >>> log_p -= vae.score_samples(rows.assign(broad=None))
+        >>> bool((log_p > -0.5).all())
         True
         """
         check_is_fitted(self)
