@@ -162,7 +162,7 @@ class TableLikelihood(Likelihood):
 
     def start(self, mean, std):
         n = len(self.layout.numbers)
-        low, high, _ = mean[: 3 * n].split(n) if n else (mean[:0],) * 3
+        low, high = mean[:n], mean[n : 2 * n]
         share = mean[3 * n :].clamp(_SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
         # the encoder adds both ends of a cell up, and does not see its measure
         ends, measure = mean.new_full((2 * n,), 2.0), mean.new_full((n,), torch.inf)
@@ -174,7 +174,8 @@ class TableLikelihood(Likelihood):
         n = len(self.layout.numbers)
         mean, log_scale, logits = self._parts(outputs)
         scale = torch.exp(-log_scale)
-        low, high, measure = X[..., : 3 * n].split(n, dim=-1)
+        # split knows no pieces of length 0
+        low, high, measure = X[..., :n], X[..., n : 2 * n], X[..., 2 * n : 3 * n]
         low, high = (low - mean) * scale, (high - mean) * scale
         cells = log_cell_probability(low, high, -log_scale)
         log_p = X[..., 3 * n :] * (logits - self._normalizers(logits))

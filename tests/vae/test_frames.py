@@ -181,6 +181,25 @@ def test_kinds_by_name():
         quick(likelihood={"code": "category"}).fit(frame.to_numpy())
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"a": ["x", "y"] * 20}),
+        pd.DataFrame({"a": [True, False] * 20, "b": ["x"] * 40}),
+        pd.DataFrame({"a": np.full(20, 1.5)}),
+        pd.DataFrame({"a": RNG.integers(2**52, 2**53, 50)}),
+        pd.DataFrame({"a": [1.5], "b": ["x"]}),
+        pd.DataFrame(RNG.normal(size=(30, 100))).add_prefix("c"),
+    ],
+    ids=["categories", "one category", "constant", "large", "one row", "wide"],
+)
+def test_unusual_frames(frame):
+    model = quick().fit(frame)
+    assert np.isfinite(model.score_samples(frame)).all()
+    assert list(model.sample(3).dtypes) == list(frame.dtypes)
+    assert model.impute(frame).equals(frame)
+
+
 def test_errors_leave_no_model(iris):
     model = quick()
     with pytest.raises(ValueError, match="'species' without any observed value"):
