@@ -298,7 +298,7 @@ class GenerativeEstimator(
         """
 
     @abstractmethod
-    def _attributes(self, state, summary, dtype, table):
+    def _attributes(self, state, summary, dtype):
         """The fitted attributes of this class, from what `_conclude` returns."""
 
     @abstractmethod
@@ -325,14 +325,17 @@ class GenerativeEstimator(
 
     def _conditions(self, given, n_samples):
         """What is given of each row to draw, a float64 array with NaN elsewhere."""
-        if self._table is not None and (isinstance(given, dict) or as_frame(given)):
-            rows = conditions_of(self._table, given)
-        elif isinstance(given, dict):
-            rows = _by_number(given, self.n_features_in_)
-        else:
-            rows = check_given(self, given)
+        table = self._table
         if isinstance(given, dict):
-            return np.repeat(rows, n_samples, axis=0)
+            if table is None:
+                row = _by_number(given, self.n_features_in_)
+            else:
+                row = conditions_of(table, given)
+            return np.repeat(row, n_samples, axis=0)
+        if table is None or as_frame(given) is None:
+            rows = check_given(self, given)
+        else:
+            rows = conditions_of(table, given)
         if n_samples not in (1, len(rows)):
             raise ValueError(
                 f"given has {len(rows)} rows, which are as many samples: leave out "
@@ -456,7 +459,7 @@ class GenerativeEstimator(
         self, state, summary, curve, dtype, table, seed, fixed, unfinished
     ):
         """All fitted attributes except the number and the names of the features."""
-        return self._attributes(state, summary, dtype, table) | {
+        return self._attributes(state, summary, dtype) | {
             "n_iter_": length(curve),
             "_curve": curve,
             "_state": state,

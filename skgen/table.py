@@ -213,12 +213,8 @@ def _kind_of(series, label, name):
         return "category"
     if all(isinstance(value, Real) for value in known):
         return "number"
-    for value in known:
-        if not isinstance(value, Real | str):
-            shown = f"got {reprlib.repr(value)}"
-            break
-    else:
-        shown = "got text beside numbers"
+    others = [value for value in known if not isinstance(value, Real | str)]
+    shown = f"got {reprlib.repr(others[0])}" if others else "got text beside numbers"
     raise ValueError(
         f"{name} has the column {label!r} of dtype {_dtype_of(series)}, {shown}: use "
         f"numbers, text, categories, booleans, datetimes or timedeltas, or drop it."

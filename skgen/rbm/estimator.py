@@ -514,8 +514,8 @@ class BinaryRBM(GenerativeEstimator):
 
         Returns
         -------
-        ndarray or data frame of shape (n_samples, n_features)
-            0/1, in the dtypes of the training data.
+        ndarray of shape (n_samples, n_features)
+            0/1, in the dtype of the training data.
 
         Examples
         --------
@@ -975,7 +975,7 @@ class BinaryRBM(GenerativeEstimator):
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return estimate
 
-    def _attributes(self, state, summary, dtype, table):
+    def _attributes(self, state, summary, dtype):
         if not state.seen.priority.size:
             raise ValueError("a model without any row it was fitted to")
         parameters = state.average.astype(validation.float_dtype(dtype))

@@ -849,7 +849,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         active = training.posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
         return training.to_device(state, torch.device("cpu")), Summary(active)
 
-    def _attributes(self, state, summary, dtype, table):
+    def _attributes(self, state, summary, dtype):
         model = state.average.eval()  # it is copied before training goes on
         variance = _noise_variance(model.likelihood, state.units)
         if variance is not None:
