@@ -94,7 +94,7 @@ class GenerativeEstimator(
             trainer = self._trainer(rows.X, run)
             if run.continues_model:
                 # the model there is may stay the best
-                run.keep_if_best(self._evaluate(run.state, *rows.scored)[1][0])
+                run.choose(*self._evaluate(run.state, *rows.scored)[1])
             fit_task = self._init_callback_context(max_subtasks=run.n_left)
             fit_task.call_on_fit_task_begin(**hooks)
             while run.n_left:

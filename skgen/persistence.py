@@ -32,6 +32,7 @@ FORMAT_VERSION = 1
 _LONGEST_HEADER = 10_000_000  # bytes
 _LONGEST_DOCUMENT = 1_000_000  # characters in a header; there may be long names
 _CLASSES = {"BinaryRBM": "skgen.rbm", "VariationalAutoencoder": "skgen.vae"}
+_BOUNDS = "best_bound", "gained_bound"  # of a run; -inf, which JSON has not, is null
 _LIKELIHOODS = "skgen.vae.likelihoods"  # imported by name when needed, it loads torch
 
 
@@ -207,8 +208,8 @@ def _run_to_plain(run):
     plain = {name: _scalar(value) for name, value in vars(run).items()}
     for name in ("state", "best_state", "lowest", "curve"):
         del plain[name]
-    if run.best_state is None:
-        plain["best_bound"] = None  # JSON has no infinity
+    for name in _BOUNDS:
+        plain[name] = None if plain[name] == -np.inf else plain[name]
     return plain
 
 
@@ -217,9 +218,9 @@ def _run_from_plain(plain):
         return None
     run = Run(state=None, **plain)
     run.n_rows = tuple(run.n_rows)
-    if run.best_bound is None:
-        run.best_bound = -np.inf
-    numbers = run.position, run.seconds, run.tol, run.best_bound
+    for name in _BOUNDS:
+        setattr(run, name, -np.inf if plain[name] is None else plain[name])
+    numbers = run.position, run.seconds, run.tol, run.best_bound, run.gained_bound
     counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup
     counts += run.n_halved, *run.n_rows
     if (

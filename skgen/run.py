@@ -52,6 +52,8 @@ class Run:
     finishing: bool = False
     """Training has returned to the best state and finishes the schedule."""
     best_bound: float = -np.inf
+    gained_bound: float = -np.inf
+    """The bound at the last gain, from which small gains add up to the next."""
     best_state: object = None
     lowest: float = -np.inf
     """Nats per row below which training has diverged."""
@@ -114,9 +116,9 @@ class Run:
         """
         if self.patience is None:
             return
-        if low > self.best_bound + self.tol:
-            self.n_stale = 0
-        elif -np.inf < self.best_bound >= high - self.tol:
+        if low > self.gained_bound + self.tol:
+            self.n_stale, self.gained_bound = 0, low
+        elif -np.inf < self.gained_bound >= high - self.tol:
             self.n_stale += self.n_epochs > self.n_warmup
         self.keep_if_best(low)
         if self.n_stale >= self.patience and not self.finishing:

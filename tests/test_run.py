@@ -58,6 +58,13 @@ def test_tol_decides_when_to_stop_not_what_to_keep():
     assert len(history) == 3
 
 
+def test_small_gains_add_up():
+    state, history = run_through(np.linspace(0, 1, 11), patience=3, tol=0.25)
+    assert state == [11]
+    _, history = run_through(np.linspace(0, 1, 11), patience=3, tol=0.35)
+    assert len(history) == 4
+
+
 def test_after_the_last_gain_the_schedule_is_gone_through_from_the_best_epoch():
     """Best in epoch 2 of 10, two epochs without a gain: the rest of 0.6 in two more."""
     criteria = [1.0, 5.0, 4.0, 3.0, 6.0, 2.0, 9.0, 9.0, 9.0, 9.0]

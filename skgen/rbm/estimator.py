@@ -147,7 +147,7 @@ class BinaryRBM(GenerativeEstimator):
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=10
-        Epochs without a gain of `tol` before stopping.
+        Training stops after so many epochs that gain less than `tol` together.
     tol : float, default=0.001
         Nats.
     partition_method : {"auto", "exact", "rolling", "ais"}, default="auto"

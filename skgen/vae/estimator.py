@@ -153,7 +153,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     validation_fraction : float, default=0.1
         Rows held out when `early_stopping` is set and no `X_val` is given.
     n_iter_no_change : int, default=20
-        Epochs without a gain of `tol` before stopping.
+        Training stops after so many epochs that gain less than `tol` together.
     tol : float, default=0.01
         Nats.
     n_score_samples : int, default=128

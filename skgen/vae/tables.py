@@ -20,7 +20,7 @@ from skgen.vae.likelihoods import Likelihood
 _HALF_LOG_2_PI = 0.5 * float(np.log(2 * np.pi))
 _LOG_SCALES = -6.0, 3.0  # of the normal that the score follows given h
 _SMALLEST_SHARE = 1e-3  # of a category at the start
-_SMALLEST_ROOT = 0.2  # of a share, by which a logit's weights are divided
+_SMALLEST_ROOT = 0.2  # of a share, by which a category is divided
 _SCORES = np.linspace(-6, 6, 121)  # at which the inverse of a map is tabulated
 # between these a cell is so narrow that its probability is a density times its width
 _NARROW = {torch.float32: 1e-2, torch.float64: 1e-4}
@@ -113,7 +113,8 @@ def linear_maps(layout, rows):
 
     Features have mean zero and unit variance: the middle of each number's cell and, of
     a category of n values, n - 1 uncorrelated contrasts (those of multiple
-    correspondence analysis). Of the outputs the first approximation is taken, in which
+    correspondence analysis; less variance if some are rare, for a few rows must not
+    have a factor of their own). Of the outputs the first approximation is taken, in which
     a logit changes by the change of its probability over the probability.
 
     Returns arrays of shape (n_features, width) and (n_outputs, n_features).
@@ -128,8 +129,9 @@ def linear_maps(layout, rows):
     for share in np.split(shares, np.cumsum(sizes)[:-1]):
         root = np.sqrt(share / share.sum())
         contrasts = null_space(root[np.newaxis])
-        blocks_in.append((contrasts / root[:, np.newaxis]).T)
-        blocks_out.append(contrasts / np.maximum(root, _SMALLEST_ROOT)[:, np.newaxis])
+        scaled = contrasts / np.maximum(root, _SMALLEST_ROOT)[:, np.newaxis]
+        blocks_in.append(scaled.T)
+        blocks_out.append(scaled)
     return block_diag(*blocks_in), block_diag(*blocks_out)
 
 
@@ -166,7 +168,8 @@ class TableLikelihood(Likelihood):
         share = mean[3 * n :].clamp(_SMALLEST_SHARE, 1 - _SMALLEST_SHARE)
         # the encoder adds both ends of a cell up, and does not see its measure
         ends, measure = mean.new_full((2 * n,), 2.0), mean.new_full((n,), torch.inf)
-        input_scale = torch.cat([ends, measure, (share * (1 - share)).sqrt()])
+        deviation = (share * (1 - share)).sqrt().clamp(min=_SMALLEST_ROOT)
+        input_scale = torch.cat([ends, measure, deviation])
         shift = torch.cat([(low + high) / 2, mean.new_zeros(n), share.log()])
         return input_scale, shift
 

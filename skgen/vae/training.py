@@ -28,6 +28,7 @@ _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
 # as far and is remembered ten times as long, which was seen to ruin the training
 _ADAM_BETAS = (0.9, 0.99)
+_FEWEST_DRAWS = 500  # behind a mean bound; few rows are repeated
 _NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 _USES_GLOBAL_GENERATORS = threading.RLock()
 
@@ -281,11 +282,13 @@ def mean_bound(model, X, n_draws=1, beta=1.0):
     Of one draw it is the reconstruction minus `beta` times the KL term, of more draws
     the importance-weighted bound.
     """
-    blocks = _blocks(model, X, n_draws)
+    n_repeats = -(-_FEWEST_DRAWS // (n_draws * X.shape[0]))
+    blocks = _blocks(model, X, n_draws * n_repeats)
     model = observed_entries(model, X).eval()
     generator = torch.Generator("cpu").manual_seed(0)
     total = 0.0
     for block in blocks:
+        block = block.repeat_interleave(n_repeats, dim=0)
         shape = n_draws, len(block), model.n_components
         noise = torch.randn(
             shape, dtype=torch.float32, device="cpu", generator=generator
@@ -296,7 +299,7 @@ def mean_bound(model, X, n_draws=1, beta=1.0):
             reconstruction, kl = elbo_terms(model, block, noise[0])
             bounds = reconstruction - beta * kl
         total += float(bounds.cpu().double().sum())  # mps has no float64
-    return total / X.shape[0]
+    return total / (n_repeats * X.shape[0])
 
 
 @torch.no_grad()

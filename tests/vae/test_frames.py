@@ -54,6 +54,20 @@ def iris():
     return bunch.data.assign(species=species)
 
 
+def test_rare_categories_are_no_outliers():
+    """Three rows of 3,000 do not get a factor of their own."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3000, 3)) + rng.normal(size=(3000, 1))
+    frame = pd.DataFrame(x, columns=["a", "b", "c"])
+    frame["kind"] = np.where(x[:, 0] > 0, "up", "down")
+    frame.loc[:2, "kind"] = "rare"
+    frame["other"] = np.where(rng.random(3000) < 0.5, "x", "y")
+    frame.loc[:2, "other"] = "seldom"
+    model = quick(n_components=5, max_iter=1).fit(frame)
+    assert np.abs(model.transform(frame[:3])).max() < 10
+    assert model.elbo(frame[:3]).min() > -40
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_the_same_frame_comes_back(library, tmp_path):
     frame = GAPS if library == "pandas" else pl.from_pandas(GAPS)
