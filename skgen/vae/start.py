@@ -115,7 +115,7 @@ def start_from_linear_table(model, X, units, rng):
     rows = _complete_rows(model, X, units, rng)
     n, n_latents = len(model.likelihood.layout.numbers), model.n_components
     to_features, to_outputs = linear_maps(model.likelihood.layout, rows)
-    features = (rows - rows.mean(axis=0)) @ to_features.T
+    features = _with_unit_variance((rows - rows.mean(axis=0)) @ to_features.T)
     seed = int(rng.integers(2**31))
     loadings, noise, projection, log_variance = linear_model(
         features, n_latents, "feature", seed
@@ -129,6 +129,17 @@ def start_from_linear_table(model, X, units, rng):
     decoder.weight.copy_(torch.from_numpy(to_outputs @ loadings.T))
     scales = to_outputs.diagonal()[:n] * np.sqrt(noise[:n])
     decoder.bias[n : 2 * n] = torch.from_numpy(np.log(scales)).float()
+
+
+def _with_unit_variance(X):
+    """Rows of mean zero with noise in pseudo-rows where variance is less than 1.
+
+    Without it a few rows of a rare category would have a factor of their own.
+    """
+    n, lack = X.shape[0], np.maximum(1 - X.var(axis=0), 0)
+    noise = np.diag(np.sqrt(n * lack / 2))
+    rows = np.concatenate([X, noise, -noise])
+    return rows * np.sqrt(len(rows) / n)
 
 
 def _complete_rows(model, X, units, rng):

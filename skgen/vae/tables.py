@@ -113,9 +113,9 @@ def linear_maps(layout, rows):
 
     Features have mean zero and unit variance: the middle of each number's cell and, of
     a category of n values, n - 1 uncorrelated contrasts (those of multiple
-    correspondence analysis; less variance if some are rare, for a few rows must not
-    have a factor of their own). Of the outputs the first approximation is taken, in which
-    a logit changes by the change of its probability over the probability.
+    correspondence analysis), with less variance if some values are rare. Of the
+    outputs the first approximation is taken, in which a logit changes by the change of
+    its probability over the probability.
 
     Returns arrays of shape (n_features, width) and (n_outputs, n_features).
     """
