@@ -6,6 +6,7 @@ import importlib
 from benchmarks.common import write_table
 
 MODULES = {
+    "imputation": "benchmarks.imputation",
     "rbm-defaults": "benchmarks.rbm_defaults",
     "rbm-likelihood": "benchmarks.rbm_likelihood",
     "rbm-partition": "benchmarks.rbm_partition",
@@ -21,7 +22,7 @@ parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc_
 parser.add_argument("name", choices=sorted(MODULES))
 parser.add_argument(
     "--data",
-    help="an .npz file with X_train and X_test, of tables a .csv; default: data of "
+    help="an .npz file with X_train and X_test, of frames a .csv; default: data of "
     "scikit-learn",
 )
 parser.add_argument(
