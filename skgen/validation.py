@@ -129,6 +129,7 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
 
 def check_features(estimator, X, *, reset=False):
     """Number and names of the columns of a frame, checked against `estimator`."""
+    X = np.asarray(X, dtype=object) if isinstance(X, list) else X
     validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
