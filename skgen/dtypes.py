@@ -63,7 +63,7 @@ def _column_to_plain(column):
 
 def _check_dtype(plain, column):
     """Raise ValueError for a dtype that a file does not hold or give back."""
-    with suppress(TypeError, ValueError, AttributeError):
+    with suppress(TypeError, ValueError, AttributeError, NotImplementedError):
         if _dtype_from_plain(plain) == column.dtype:
             return
     raise ValueError(
@@ -74,8 +74,7 @@ def _check_dtype(plain, column):
 
 def _column_from_plain(plain):
     column = Column(**plain)
-    is_counted = column.ticks is None or column.ticks in TICKS
-    if not is_counted or type(column.origin) is not int:
+    if column.ticks not in (None, *TICKS) or type(column.origin) is not int:
         raise ValueError(f"the column {column.name!r} has no valid origin")
     dtype = _dtype_from_plain(column.dtype)
     marginal, categories = column.marginal, column.categories

@@ -93,15 +93,10 @@ def cells_of(marginal, x):
     x = np.asarray(x, dtype=np.float64)
     middle, width = _cell(marginal, x)
     score, log_slope = _map(marginal)
-    low, high, slope = (
-        score(middle - width / 2),
-        score(middle + width / 2),
-        log_slope(x),
-    )
-    is_point = high - low < _NARROWEST
+    low, high = score(middle - width / 2), score(middle + width / 2)
+    is_point, point = high - low < _NARROWEST, score(x)
     with np.errstate(divide="ignore"):
-        measure = np.where(is_point, slope, -np.log(width))
-    point = score(x)
+        measure = np.where(is_point, log_slope(x), -np.log(width))
     return np.where(is_point, point, low), np.where(is_point, point, high), measure
 
 

@@ -30,6 +30,7 @@ TICKS = {"D": 1 / 86400, "s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _SPANS = "timedelta", "duration"
 _NOT_A_TIME = np.iinfo(np.int64).min
 _LARGEST_EXACT = 2**53  # integer of float64
+_LARGEST_RANGE = 2**63  # of integers that are counted from an origin
 
 
 class Column(NamedTuple):
@@ -208,7 +209,7 @@ def _read_column(series, label, kind, name):
     elif dtype.is_integer():
         known = series.drop_nulls()
         low, high = int(known.min()), int(known.max())
-        if max(-low, high) > _LARGEST_EXACT:
+        if max(-low, high) > _LARGEST_EXACT and high - low < _LARGEST_RANGE:
             column = column._replace(origin=low)
     values = _coded(column, series, name)
     whole = dtype.is_integer() or column.ticks is not None
