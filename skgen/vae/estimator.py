@@ -859,13 +859,10 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _attributes(self, state, summary, dtype):
         model = state.average.eval()  # it is copied before training goes on
-        variance = _noise_variance(model.likelihood, state.units)
-        if variance is not None:
-            variance = variance.astype(validation.float_dtype(dtype))
         return {
             "encoder_": model.encoder,
             "decoder_": model.decoder,
-            "noise_variance_": variance,
+            "noise_variance_": _noise_variance(model.likelihood, state.units),
             "active_units_": summary.active_units,
             "device_": self._available_device(),
             "_model": model,
@@ -982,7 +979,7 @@ class VariationalAutoencoder(GenerativeEstimator):
 
 
 def _noise_variance(likelihood, units):
-    """sigma^2 of a Gaussian in the units of the data, or None."""
+    """sigma^2 of a Gaussian in the units of the data, or None; float32 may overflow."""
     variance = likelihood.variance() if isinstance(likelihood, Gaussian) else None
     if variance is None:
         return None
