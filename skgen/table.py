@@ -229,7 +229,9 @@ def _kind_of(series, label, name):
     known = series.drop_nulls().to_list()
     if all(isinstance(value, bool | np.bool_) for value in known):
         return "category"
-    if all(isinstance(value, Real | Decimal) for value in known):
+    is_pandas = series.implementation.is_pandas_like()
+    # no cast of polars makes objects
+    if is_pandas and all(isinstance(value, Real | Decimal) for value in known):
         return "number"
     others = [value for value in known if not isinstance(value, Real | str)]
     shown = f"got {reprlib.repr(others[0])}" if others else "got text beside numbers"

@@ -168,6 +168,12 @@ def test_cells_that_are_tables(series):
             model.fit(frame)
 
 
+def test_objects_of_polars_are_refused():
+    frame = pl.DataFrame({"v": pl.Series([Decimal(1), Decimal(2)], dtype=pl.Object)})
+    with pytest.raises(ValueError, match="column 'v' of dtype Object"):
+        vae().fit(frame)
+
+
 @pytest.mark.parametrize(
     "frame",
     [
