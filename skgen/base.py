@@ -305,6 +305,11 @@ class GenerativeEstimator(
     def _template(self, arrays, n_features, table):
         """A fresh state and summary of the sizes that a file with these arrays has."""
 
+    @property
+    def _columns(self):
+        """The names of columns for errors, None if they are no text."""
+        return getattr(self, "feature_names_in_", None)
+
     def _surroundings(self):
         """The context that training needs, whatever the caller's is."""
         return nullcontext()
@@ -332,7 +337,7 @@ class GenerativeEstimator(
             else:
                 row = conditions_of(table, given)
             return np.repeat(row, n_samples, axis=0)
-        if table is None or as_frame(given) is None:
+        if table is None or as_frame(given, "given") is None:
             rows = check_given(self, given)
         else:
             rows = conditions_of(table, given)

@@ -14,6 +14,7 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 from scipy import sparse
 
+_NO_NUMPY = nw.Decimal, nw.Int128, nw.UInt128
 _TEXT = str, bytes
 _TIMES = datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64
 # NumPy would take them as numbers
@@ -28,7 +29,14 @@ def as_frame(X, name="X"):
         frame = nw.from_native(X, eager_only=True, pass_through=True)
     except DuplicateError as error:
         raise ValueError(f"{name} is ambiguous: {error} Please rename them.") from error
-    return frame if isinstance(frame, nw.DataFrame) else None
+    if not isinstance(frame, nw.DataFrame):
+        return None
+    if 0 in frame.shape:
+        raise ValueError(
+            f"{name} is a frame of shape {frame.shape}: pass at least one row and one "
+            f"column."
+        )
+    return frame
 
 
 def as_numbers(X, name="X"):
@@ -51,7 +59,7 @@ def as_numbers(X, name="X"):
 
 def _of_frame(frame, name):
     dtypes = frame.schema.dtypes()
-    if all(t.is_numeric() and not isinstance(t, nw.Decimal) for t in dtypes):
+    if all(t.is_numeric() and not isinstance(t, _NO_NUMPY) for t in dtypes):
         return frame.to_numpy()
     columns = zip(frame.iter_columns(), frame.columns)
     return np.column_stack([floats_of(series, name, n) for series, n in columns])
@@ -59,10 +67,13 @@ def _of_frame(frame, name):
 
 def floats_of(series, name, column):
     """A series of narwhals as an array of numbers, NaN where it has a gap."""
+    if isinstance(series.dtype, nw.Int128 | nw.UInt128):
+        series = series.cast(nw.Float64())
     # to_numpy ignores the gaps of a dictionary of pyarrow
     if not isinstance(series.dtype, nw.Categorical | nw.Enum):
         values = series.to_numpy()
-        if values.dtype.kind in "biuf":
+        # arrays of one length are a table of their own
+        if values.dtype.kind in "biuf" and values.ndim == 1:
             return values
     values = np.fromiter(series.to_list(), object, len(series))
     values[series.is_null().to_numpy()] = np.nan

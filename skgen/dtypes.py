@@ -1,12 +1,13 @@
 """Tables as plain values for JSON, and back: kinds, dtypes, categories and maps."""
 
 import importlib
+from contextlib import suppress
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
 from skgen.marginals import Marginal
-from skgen.table import Column, Table
+from skgen.table import TICKS, Column, Table
 
 _PLAIN = str, int, float, bool
 _ARGUMENTS = {
@@ -37,7 +38,7 @@ def table_from_plain(plain):
     library = plain["library"]
     if library not in ("pandas", "polars", "pyarrow", "modin", "cudf"):
         raise ValueError(f"'library' is {library!r}, which has no data frames")
-    columns = tuple(_column_from_plain(c, library) for c in plain["columns"])
+    columns = tuple(map(_column_from_plain, plain["columns"]))
     table = Table(columns, library, plain["mixed"])
     complete = not table.mixed or not any(map(_is_incomplete, columns))
     if type(table.mixed) is not bool or not complete:
@@ -51,6 +52,7 @@ def _is_incomplete(column):
 
 def _column_to_plain(column):
     plain = column._asdict() | {"dtype": _dtype_to_plain(column.dtype)}
+    _check_dtype(plain["dtype"], column)
     plain["name"] = _checked(column.name, "name", column.name)
     if column.categories is not None:
         plain["categories"] = _categories(column.categories, column.name)
@@ -59,9 +61,22 @@ def _column_to_plain(column):
     return plain
 
 
-def _column_from_plain(plain, library):
+def _check_dtype(plain, column):
+    """Raise ValueError for a dtype that a file does not hold or give back."""
+    with suppress(TypeError, ValueError, AttributeError, NotImplementedError):
+        if _dtype_from_plain(plain) == column.dtype:
+            return
+    raise ValueError(
+        f"the column {column.name!r} has the dtype {column.dtype}, which cannot be "
+        f"saved without pickle: use joblib.dump."
+    )
+
+
+def _column_from_plain(plain):
     column = Column(**plain)
-    dtype = _dtype_from_plain(column.dtype, library)
+    if column.ticks not in (None, *TICKS) or type(column.origin) is not int:
+        raise ValueError(f"the column {column.name!r} has no valid origin")
+    dtype = _dtype_from_plain(column.dtype)
     marginal, categories = column.marginal, column.categories
     if marginal is not None:
         marginal = Marginal(
@@ -90,7 +105,7 @@ def _dtype_to_plain(dtype):
     return str(dtype)
 
 
-def _dtype_from_plain(plain, library):
+def _dtype_from_plain(plain):
     if isinstance(plain, list):
         name, arguments = plain
         if name not in _NAMES:
@@ -100,7 +115,7 @@ def _dtype_from_plain(plain, library):
     pandas = importlib.import_module("pandas")
     if isinstance(plain, str):
         return pandas.api.types.pandas_dtype(plain)
-    categories = pandas.Index(plain["categories"]).astype(plain["values"])
+    categories = pandas.Index(plain["categories"], dtype=plain["values"])
     return pandas.CategoricalDtype(categories, plain["ordered"])
 
 

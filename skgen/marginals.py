@@ -22,9 +22,12 @@ _MOST_BINS = 256
 _PSEUDO_COUNT = 0.5  # rows in a gap between repeated values, and beyond the range
 _LARGEST_DIVISOR = 10  # of the smallest distance of two values, to find their step
 _LARGEST_RATIO = 1e7  # of the range to the step: finer numbers are continuous
+_LARGEST_WHOLE = 2.0**50  # range of integers whose halves float64 holds
 _TOLERANCE = 1e-3  # steps by which a value may be off the grid
 _MOST_DECIMALS = 15
 _N_HALVINGS = 60
+_LARGEST = 1e300  # of which sums of a few are no overflow
+_NARROWEST = 1e-5  # scores between the ends of a cell that float32 can tell apart
 
 
 class Marginal(NamedTuple):
@@ -51,6 +54,8 @@ def fit_marginal(values, *, whole=False):
     It has about as many bins as the square root of the number of values.
     """
     distinct, counts = np.unique(values, return_counts=True)
+    if np.abs(distinct[[0, -1]]).max() > _LARGEST:
+        raise ValueError(f"values beyond {_LARGEST}: divide them by a constant")
     step = _step(distinct, whole)
     target = len(values) / np.clip(int(np.sqrt(len(values))), 1, _MOST_BINS)
     is_atom = counts >= max(target, 2)
@@ -60,6 +65,11 @@ def fit_marginal(values, *, whole=False):
     if not step:
         half = np.where(is_atom, _nearest(distinct) / 2, 0)
     edges, masses = _bins(distinct, counts, half, is_atom, target)
+    if not (np.diff(edges) > 0).all():
+        raise ValueError(
+            "values so close together that float64 can hardly tell them apart: "
+            "subtract a constant, or multiply by one"
+        )
     repeated = distinct[is_atom] if not step else distinct[:0]
     return Marginal(
         edges,
@@ -82,11 +92,12 @@ def cells_of(marginal, x):
     """
     x = np.asarray(x, dtype=np.float64)
     middle, width = _cell(marginal, x)
-    score, slope = _map(marginal)
-    is_cell = width > 0
+    score, log_slope = _map(marginal)
+    low, high = score(middle - width / 2), score(middle + width / 2)
+    is_point, point = high - low < _NARROWEST, score(x)
     with np.errstate(divide="ignore"):
-        measure = np.where(is_cell, -np.log(width), np.log(slope(x)))
-    return score(middle - width / 2), score(middle + width / 2), measure
+        measure = np.where(is_point, log_slope(x), -np.log(width))
+    return np.where(is_point, point, low), np.where(is_point, point, high), measure
 
 
 def value_at(marginal, score):
@@ -100,7 +111,7 @@ def value_at(marginal, score):
 def quantile(marginal, score):
     """T^-1(score), which knows no cells and goes on beyond the range seen."""
     score = np.asarray(score, dtype=np.float64)
-    edges, scores = marginal.edges, marginal.scores
+    edges, scores = _shares(marginal, marginal.edges), marginal.scores
     inside = PchipInterpolator(edges, scores)
     right = np.clip(np.searchsorted(scores, score), 1, len(scores) - 1)
     low, high = edges[right - 1], edges[right]
@@ -109,32 +120,39 @@ def quantile(marginal, score):
         below = inside(middle) < score
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     excess = score - np.clip(score, scores[0], scores[-1])
-    return (low + high) / 2 + excess / _mean_slope(marginal)
+    share = (low + high) / 2 + excess / (scores[-1] - scores[0])
+    return marginal.edges[0] + share * _span(marginal)
 
 
 def _map(marginal):
-    """T and its derivative, as functions of arrays."""
-    inside = PchipInterpolator(marginal.edges, marginal.scores)
+    """T and the logarithm of its derivative, as functions of arrays."""
+    # of shares of the range, for powers of large or small numbers are no numbers
+    inside = PchipInterpolator(_shares(marginal, marginal.edges), marginal.scores)
     derivative = inside.derivative()
-    first, last, slope = marginal.edges[0], marginal.edges[-1], _mean_slope(marginal)
+    slope = marginal.scores[-1] - marginal.scores[0]
 
     def score(x):
-        within = np.clip(x, first, last)
-        return inside(within) + slope * (x - within)
+        share = _shares(marginal, x)
+        within = np.clip(share, 0, 1)
+        return inside(within) + slope * (share - within)
 
-    def slope_at(x):
-        within = np.clip(x, first, last)
+    def log_slope(x):
+        share = _shares(marginal, x)
+        within = np.clip(share, 0, 1)
         # a monotone cubic may be flat at a single point
-        return np.where(
-            x == within, np.maximum(derivative(within), 1e-9 * slope), slope
-        )
+        steep = np.maximum(derivative(within), 1e-9 * slope)
+        return np.log(np.where(share == within, steep, slope)) - np.log(_span(marginal))
 
-    return score, slope_at
+    return score, log_slope
 
 
-def _mean_slope(marginal):
-    rise = marginal.scores[-1] - marginal.scores[0]
-    return rise / (marginal.edges[-1] - marginal.edges[0])
+def _shares(marginal, x):
+    """Places of values in the range of the map, from 0 to 1 and beyond."""
+    return (x - marginal.edges[0]) / _span(marginal)
+
+
+def _span(marginal):
+    return marginal.edges[-1] - marginal.edges[0]
 
 
 def _cell(marginal, x):
@@ -196,9 +214,11 @@ def _nearest(distinct):
 def _step(distinct, whole):
     """The step of the grid on which all values lie, or 0."""
     gaps = np.diff(distinct)
-    if whole:
+    if whole and gaps.sum() < _LARGEST_WHOLE:
         return float(np.gcd.reduce(gaps.astype(np.int64))) if gaps.size else 1.0
     if gaps.size == 0 or gaps.sum() > _LARGEST_RATIO * gaps.min():
+        return 0.0
+    if gaps.min() < _LARGEST_DIVISOR * np.finfo(np.float64).tiny:
         return 0.0
     for divisor in range(1, _LARGEST_DIVISOR + 1):
         steps = (distinct - distinct[0]) / (gaps.min() / divisor)

@@ -3,11 +3,13 @@
 A ``Table`` describes the columns of the frame that a model was fitted to. Between the
 frame and the model stands a float64 matrix of a column for each of the frame's: numbers
 as they are, times in ticks of their dtype, categories as their codes 0, 1, ..., and NaN
-where nothing is known.
+where nothing is known. Times and large integers are counted from an origin, for float64
+holds no integers beyond 2**53.
 """
 
 import reprlib
 from collections.abc import Mapping
+from decimal import Decimal
 from numbers import Real
 from typing import NamedTuple
 
@@ -24,9 +26,11 @@ KINDS = "number", "category"
 MOST_CATEGORIES = 1000
 _TIMES = nw.Datetime, nw.Date, nw.Duration
 _DISCRETE = nw.Boolean, nw.String, nw.Categorical, nw.Enum
-_TICKS = {"D": 1 / 86400, "s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
+TICKS = {"D": 1 / 86400, "s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _SPANS = "timedelta", "duration"
 _NOT_A_TIME = np.iinfo(np.int64).min
+_LARGEST_EXACT = 2**53  # integer of float64
+_LARGEST_RANGE = 2**63  # of integers that are counted from an origin
 
 
 class Column(NamedTuple):
@@ -38,7 +42,7 @@ class Column(NamedTuple):
     categories: tuple | None = None
     """Values with the codes 0, 1, ...; None for numbers."""
     origin: int = 0
-    """Of times: the tick that is 0."""
+    """Of times and of large integers: the tick or the number that is 0."""
     ticks: str | None = None
     """The unit of times, None for numbers."""
     marginal: Marginal | None = None
@@ -47,7 +51,7 @@ class Column(NamedTuple):
     @property
     def log_unit(self):
         """What makes the log density of ticks one of seconds."""
-        return np.log(_TICKS[self.ticks]) if self.ticks else 0.0
+        return np.log(TICKS[self.ticks]) if self.ticks else 0.0
 
 
 class Table(NamedTuple):
@@ -135,8 +139,9 @@ def conditions_of(table, given, name="given"):
         given = {column: [value] for column, value in given.items()}
         labels, n_rows = list(given), 1
     else:
-        given = as_frame(given, name)
-        labels, n_rows = given.columns, len(given)
+        frame = as_frame(given, name)
+        labels, n_rows = frame.columns, len(frame)
+        given = dict(zip(labels, frame.iter_columns()))
     values = np.full((n_rows, len(table.columns)), np.nan)
     for label in labels:
         if label not in table.names:
@@ -155,12 +160,17 @@ def conditions_of(table, given, name="given"):
 def frame_of(table, values, like=None):
     """The frame of a complete matrix, with the dtypes of the frame that was read.
 
-    `like` is a frame of as many rows whose index of pandas is kept.
+    `like` is a frame of as many rows. Its index of pandas is kept, and so is what is
+    observed in it.
     """
+    seen = as_frame(like) if like is not None else None
+    seen = [None] * len(table.columns) if seen is None else seen.iter_columns()
     # labels of pandas need not be text
     columns = [
-        _decoded(column, part, table.library).alias(str(number)).to_frame()
-        for number, (column, part) in enumerate(zip(table.columns, values.T))
+        _decoded(column, part, table.library, series).alias(str(number)).to_frame()
+        for number, (column, part, series) in enumerate(
+            zip(table.columns, values.T, seen)
+        )
     ]
     frame = nw.concat(columns, how="horizontal")
     native = frame.to_native()
@@ -173,6 +183,7 @@ def frame_of(table, values, like=None):
 
 
 def _read_column(series, label, kind, name):
+    native, series = _dtype_of(series), _in_utc(series)
     dtype, kind = series.dtype, kind or _kind_of(series, label, name)
     place = f"{name} has the column {label!r}"
     if series.is_null().all():
@@ -184,22 +195,29 @@ def _read_column(series, label, kind, name):
                 f"{place} of {len(categories)} categories, more than "
                 f"{MOST_CATEGORIES}: drop it, or merge the rare ones."
             )
-        return Column(label, _dtype_of(series), categories)
+        return Column(label, native, categories)
     if isinstance(dtype, _DISCRETE) and not isinstance(dtype, nw.Boolean):
         raise ValueError(
             f"{place} of dtype {dtype}, which cannot be numbers: convert it to a dtype "
             f"of numbers first."
         )
-    column = Column(label, _dtype_of(series))
+    column = Column(label, native)
     if isinstance(dtype, _TIMES):
         ticks, unit = _ticks_of(series)
         known = ticks[ticks != _NOT_A_TIME]
         column = column._replace(origin=int(known.min()), ticks=unit)
+    elif dtype.is_integer():
+        known = series.drop_nulls()
+        low, high = int(known.min()), int(known.max())
+        if max(-low, high) > _LARGEST_EXACT and high - low < _LARGEST_RANGE:
+            column = column._replace(origin=low)
     values = _coded(column, series, name)
     whole = dtype.is_integer() or column.ticks is not None
-    return column._replace(
-        marginal=fit_marginal(values[~np.isnan(values)], whole=whole)
-    )
+    try:
+        marginal = fit_marginal(values[~np.isnan(values)], whole=whole)
+    except ValueError as error:
+        raise ValueError(f"{place} with {error}.") from error
+    return column._replace(marginal=marginal)
 
 
 def _kind_of(series, label, name):
@@ -211,7 +229,9 @@ def _kind_of(series, label, name):
     known = series.drop_nulls().to_list()
     if all(isinstance(value, bool | np.bool_) for value in known):
         return "category"
-    if all(isinstance(value, Real) for value in known):
+    is_pandas = series.implementation.is_pandas_like()
+    # no cast of polars makes objects
+    if is_pandas and all(isinstance(value, Real | Decimal) for value in known):
         return "number"
     others = [value for value in known if not isinstance(value, Real | str)]
     shown = f"got {reprlib.repr(others[0])}" if others else "got text beside numbers"
@@ -224,6 +244,16 @@ def _kind_of(series, label, name):
 def _dtype_of(series):
     is_pandas = series.implementation.is_pandas_like()
     return series.to_native().dtype if is_pandas else series.dtype
+
+
+def _in_utc(series):
+    """Times of pandas in UTC if their zone is one that narwhals does not know."""
+    native = series.to_native()
+    if not isinstance(series.dtype, nw.Unknown) or not hasattr(native, "dt"):
+        return series
+    if not hasattr(native.dt, "tz_convert"):
+        return series
+    return nw.from_native(native.dt.tz_convert("UTC"), series_only=True)
 
 
 def _categories_of(series):
@@ -241,8 +271,13 @@ def _categories_of(series):
 
 def _coded(column, series, name):
     """Float64 numbers, ticks or codes; NaN where nothing is known."""
+    series = _in_utc(series)
     if column.categories is not None:
         return _codes_of(column, series, name)
+    if column.ticks is None and column.origin and series.dtype.is_integer():
+        integers = np.fromiter(series.to_list(), object, len(series))
+        integers[series.is_null().to_numpy()] = np.nan
+        return (integers - column.origin).astype(np.float64)
     if column.ticks is None:
         values = floats_of(series, name, column.name).astype(np.float64)
         if np.isinf(values).any():
@@ -251,7 +286,7 @@ def _coded(column, series, name):
                 f"{name} contains {values[row]} at row {row}, column {column.name!r}: "
                 f"use a finite number, or NaN if it is not known."
             )
-        return values
+        return values - column.origin
     if not isinstance(series.dtype, _TIMES):
         if series.is_null().all():
             return np.full(len(series), np.nan)
@@ -264,7 +299,7 @@ def _coded(column, series, name):
     if unit == column.ticks:
         values = (ticks - column.origin).astype(np.float64)
     else:
-        values = ticks * (_TICKS[column.ticks] / _TICKS[unit]) - column.origin
+        values = ticks * (TICKS[column.ticks] / TICKS[unit]) - column.origin
     return np.where(missing, np.nan, values)
 
 
@@ -293,15 +328,27 @@ def _ticks_of(series):
     return values.view(np.int64), np.datetime_data(values.dtype)[0]
 
 
-def _decoded(column, values, backend):
-    """A series of the column's dtype."""
-    if column.categories is not None:
-        values = [column.categories[code] for code in values.astype(np.intp)]
-    elif column.ticks is not None:
-        return _times_of(column, values, backend)
+def _decoded(column, values, backend, like=None):
+    """A series of the column's dtype, with the numbers and times of `like` kept."""
+    if column.ticks is not None:
+        series = _times_of(column, values, backend)
     else:
-        values = _numbers_of(column.dtype, values)
-    return _of_dtype(nw.new_series("", values, backend=backend), column.dtype)
+        series = nw.new_series("", _values_of(column, values), backend=backend)
+    series = _of_dtype(series, column.dtype)
+    # floats are exact as they are; those of polars may hold NaN, which is no null
+    inexact = column.categories is None and not series.dtype.is_float()
+    if inexact and like is not None and like.dtype == series.dtype:
+        series = _of_dtype(like.zip_with(~like.is_null(), series), column.dtype)
+    return series
+
+
+def _values_of(column, values):
+    """Categories or numbers from their codes or differences."""
+    if column.categories is not None:
+        return [column.categories[code] for code in values.astype(np.intp)]
+    if column.origin:
+        return [round(value) + column.origin for value in values.tolist()]
+    return _numbers_of(column.dtype, values)
 
 
 def _numbers_of(dtype, values):
@@ -342,6 +389,8 @@ def _as_columns(X, table, name):
             f"{name} has shape {shape}: pass a frame or an array of the "
             f"{len(table.columns)} columns {reprlib.repr(table.names)}."
         )
+    if shape[0] == 0:
+        raise ValueError(f"{name} has no rows: pass at least one.")
     X = X.toarray() if sparse.issparse(X) else np.asarray(X)
     parts = enumerate(table.columns)
     columns = {str(n): _series(table, c, X[:, n].tolist(), name) for n, c in parts}

@@ -129,6 +129,7 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
 
 def check_features(estimator, X, *, reset=False):
     """Number and names of the columns of a frame, checked against `estimator`."""
+    X = np.asarray(X, dtype=object) if isinstance(X, list) else X
     validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
@@ -186,30 +187,32 @@ def check_fills_in(binarize):
         )
 
 
-def probabilities(X, name="X", remedy=_SCALE):
+def probabilities(X, name="X", remedy=_SCALE, columns=None):
     """X within [0, 1], or ValueError for its first value outside.
 
     What rounding may have put outside, by the square root of its precision, is clipped.
     """
     slack = np.finfo(X.dtype).eps ** 0.5 if X.dtype.kind == "f" else 0
     claim = f"{name} must lie in [0, 1], got"
-    _refuse(X, lambda values: (values < -slack) | (values > 1 + slack), claim, remedy)
+    outside = lambda values: (values < -slack) | (values > 1 + slack)  # noqa: E731
+    _refuse(X, outside, claim, remedy, columns)
     low, high = _range(X)
     if low >= 0 and high <= 1:
         return X
     return X.maximum(0).minimum(1) if sparse.issparse(X) else X.clip(0, 1)
 
 
-def binarized(X, binarize, *, warn=False, name="X"):
+def binarized(X, binarize, *, warn=False, name="X", columns=None):
     """X as 0/1, by the estimators' parameter `binarize`; under "sample" it is `drawn`.
 
-    With `warn`, values outside [0, 1] under a threshold give a warning.
+    With `warn`, values outside [0, 1] under a threshold give a warning. `columns` are
+    the names of the columns for errors, if they have names.
     """
     if binarize is None:
         remedy = "binarise X first or set binarize to a threshold"
-        return binary(X, remedy, name)
+        return binary(X, remedy, name, columns)
     if binarize == "sample":
-        return drawn(probabilities(X, name))
+        return drawn(probabilities(X, name, columns=columns))
     if sparse.issparse(X) and binarize < 0:
         raise ValueError(
             f"binarize={binarize} would turn the zeros of a sparse X into ones: use a "
@@ -220,9 +223,10 @@ def binarized(X, binarize, *, warn=False, name="X"):
     return _as_uint8(X, lambda values: values > binarize)
 
 
-def binary(X, remedy, name="X"):
+def binary(X, remedy, name="X", columns=None):
     """X as uint8, or ValueError for its first value that is not 0, 1 or NaN."""
-    _refuse(X, _is_not_binary, f"{name} must hold only 0 and 1, got", remedy)
+    claim = f"{name} must hold only 0 and 1, got"
+    _refuse(X, _is_not_binary, claim, remedy, columns)
     return _as_uint8(X, lambda values: values != 0)
 
 

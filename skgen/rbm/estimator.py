@@ -657,7 +657,8 @@ class BinaryRBM(GenerativeEstimator):
         """X with draws or means in place of NaN, which is written over."""
         validation.check_fills_in(self.binarize)
         missing = np.isnan(X)
-        states = validation.binarized(np.where(missing, 0, X), self.binarize)
+        states = np.where(missing, 0, X)
+        states = validation.binarized(states, self.binarize, columns=self._columns)
         incomplete = np.flatnonzero(missing.any(axis=1))
         if incomplete.size == 0:
             return X
@@ -767,9 +768,9 @@ class BinaryRBM(GenerativeEstimator):
         X = validation.check_input(self, X)
         dtype = validation.float_dtype(X.dtype)
         if as_probabilities and self.binarize == "sample":
-            X = validation.probabilities(X)
+            X = validation.probabilities(X, columns=self._columns)
         else:
-            X = validation.binarized(X, self.binarize)
+            X = validation.binarized(X, self.binarize, columns=self._columns)
         if H is None:
             return self._in_blocks(function, dtype, X)
         if len(H) != X.shape[0]:
@@ -791,9 +792,9 @@ class BinaryRBM(GenerativeEstimator):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
         X = validation.check_input(self, X, reset=reset, name=name)
         if self._draws_rows():
-            return validation.probabilities(X, name), X.dtype
-        warn = name == "X"
-        return validation.binarized(X, self.binarize, warn=warn, name=name), X.dtype
+            return validation.probabilities(X, name, columns=self._columns), X.dtype
+        warn, names = name == "X", {"name": name, "columns": self._columns}
+        return validation.binarized(X, self.binarize, warn=warn, **names), X.dtype
 
     def _initial_state(self, X, table, rng):
         n_samples = X.shape[0]

@@ -617,9 +617,9 @@ class VariationalAutoencoder(GenerativeEstimator):
             X = self._filled(self._conditions(given, n_samples), 100, rng)
             return self._as_given(self._in_their_dtype(X))
         generator = _torch_generator(rng)
-        H = self._from_prior(n_samples, generator)
         model = self._model
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            H = self._from_prior(n_samples, generator)
             blocks = [
                 model.likelihood.sample(model.decode(H[rows]), generator)
                 for rows in validation.row_blocks(n_samples, self._width)
@@ -694,7 +694,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         states = tables.encoded(self._table, X) if mixed else X
         if isinstance(self._model.likelihood, Bernoulli):
             validation.check_fills_in(self.binarize)
-            states = validation.binarized(X, self.binarize)
+            states = validation.binarized(X, self.binarize, columns=self._columns)
         elif not mixed:
             _check_support(self._model.likelihood, X)
         incomplete = np.flatnonzero(missing.any(axis=1))
@@ -760,10 +760,11 @@ class VariationalAutoencoder(GenerativeEstimator):
         X = validation.check_input(self, X, reset=reset, missing=True, name=name)
         dtype, warn = X.dtype, name == "X"
         if self._draws_rows():
-            return validation.probabilities(X, name), dtype
+            return validation.probabilities(X, name, columns=self._columns), dtype
         likelihood = self._likelihood()
         if isinstance(likelihood, Bernoulli):
-            return validation.binarized(X, self.binarize, warn=warn, name=name), dtype
+            names = {"name": name, "columns": self._columns}
+            return validation.binarized(X, self.binarize, warn=warn, **names), dtype
         _check_support(likelihood.build(X.shape[1]), X, name)
         return X, dtype
 
@@ -780,11 +781,12 @@ class VariationalAutoencoder(GenerativeEstimator):
             model = start.new_model(self, likelihood, mean, std, generator)
         gaussian = isinstance(likelihood, Gaussian)
         mirrors = self.encoder is None and self.decoder is None
+        varies = bool(moments.std.any())
         if self.prior == "vamp":
             # not the linear model: its narrow posteriors, which are the parts of the
             # prior, leave gaps between them
             start.choose_pseudo_inputs(model, X, units, rng)
-        elif mirrors and isinstance(likelihood, tables.TableLikelihood):
+        elif mirrors and isinstance(likelihood, tables.TableLikelihood) and varies:
             start.start_from_linear_table(model, X, units, rng)
         elif mirrors and gaussian:
             start.start_from_linear_model(model, X, units, std, rng)
@@ -799,7 +801,13 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     @contextmanager
     def _surroundings(self):
-        with torch.inference_mode(False), torch.enable_grad():
+        cpu, own = "cpu", self._resolve_device().type
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(cpu, enabled=False),
+            torch.autocast(own, enabled=False),
+        ):
             yield
 
     def _training_generator(self):
@@ -851,13 +859,10 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _attributes(self, state, summary, dtype):
         model = state.average.eval()  # it is copied before training goes on
-        variance = _noise_variance(model.likelihood, state.units)
-        if variance is not None:
-            variance = variance.astype(validation.float_dtype(dtype))
         return {
             "encoder_": model.encoder,
             "decoder_": model.decoder,
-            "noise_variance_": variance,
+            "noise_variance_": _noise_variance(model.likelihood, state.units),
             "active_units_": summary.active_units,
             "device_": self._available_device(),
             "_model": model,
@@ -943,9 +948,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         dtype = validation.float_dtype(X.dtype)
         bernoulli = isinstance(self._model.likelihood, Bernoulli)
         if bernoulli and as_probabilities and self.binarize == "sample":
-            X = validation.probabilities(X)
+            X = validation.probabilities(X, columns=self._columns)
         elif bernoulli:
-            X = validation.binarized(X, self.binarize)
+            X = validation.binarized(X, self.binarize, columns=self._columns)
         elif not as_probabilities:
             _check_support(self._model.likelihood, X)
         return X, dtype
@@ -964,7 +969,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
         model.requires_grad_(False)
         results, n_columns = [], width * max(X.shape[1], self._width)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             for rows in validation.row_blocks(X.shape[0], n_columns):
                 block = validation.rows_as_float(X, rows, np.float64)
                 block = torch.from_numpy(units.enter(block) if units else block)
@@ -974,7 +979,7 @@ class VariationalAutoencoder(GenerativeEstimator):
 
 
 def _noise_variance(likelihood, units):
-    """sigma^2 of a Gaussian in the units of the data, or None."""
+    """sigma^2 of a Gaussian in the units of the data, or None; float32 may overflow."""
     variance = likelihood.variance() if isinstance(likelihood, Gaussian) else None
     if variance is None:
         return None

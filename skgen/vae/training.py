@@ -226,7 +226,9 @@ class Trainer:
         noise = self._noise(len(rows), model.n_components, generator)
         batch = self._batch(rows, generator)
         bfloat16 = self.settings.precision == "bfloat16"
-        with torch.autocast(generator.device.type, torch.bfloat16, enabled=bfloat16):
+        # a cache of weights would outlive an update where autocast is around training
+        kind, options = generator.device.type, {"cache_enabled": False}
+        with torch.autocast(kind, torch.bfloat16, enabled=bfloat16, **options):
             total = self._objective_for(model)(batch, noise, kl_weight)
         return total * (self.rank.n_ranks / len(rows))
 

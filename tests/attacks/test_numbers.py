@@ -61,6 +61,12 @@ def test_offset_and_scale_change_nothing(offset, scale, noise_variance, tmp_path
     assert_allclose(gain, -np.log(scale) * n_observed, atol=5)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_the_noise_variance_of_float32_columns_is_a_number(scale):
+    vae, plain = (quick().fit(rows) for rows in ((scale * X).astype(np.float32), X))
+    assert_allclose(vae.noise_variance_ / scale**2, plain.noise_variance_, rtol=1e-2)
+
+
 def test_offsets_of_float32_and_of_integers():
     """What the dtype holds is used: seconds in float32 are multiples of 128."""
     for dtype, spread in (np.float32, 1e4), (np.int64, 1e4):
