@@ -8,8 +8,8 @@ is fitted to the training rows and fills the test rows in.
 - "categories": the share of removed categories that are filled in wrongly.
 
 The peers see numbers that are standardised and categories as one-hot columns, of which
-the largest is taken. With ``--data adult.csv`` the table is Adult, at most 5,000 rows to
-train on and 2,000 to fill in; without, scikit-learn's small ones.
+the largest is taken. With ``--data adult.csv`` the table is Adult, at most 5,000 rows
+to train on and 2,000 to fill in; without, scikit-learn's small ones.
 """
 
 import time

@@ -194,7 +194,10 @@ def probabilities(X, name="X", remedy=_SCALE, columns=None):
     """
     slack = np.finfo(X.dtype).eps ** 0.5 if X.dtype.kind == "f" else 0
     claim = f"{name} must lie in [0, 1], got"
-    outside = lambda values: (values < -slack) | (values > 1 + slack)  # noqa: E731
+
+    def outside(values):
+        return (values < -slack) | (values > 1 + slack)
+
     _refuse(X, outside, claim, remedy, columns)
     low, high = _range(X)
     if low >= 0 and high <= 1:
