@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
+from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.special import ndtr
 from sklearn.datasets import load_digits
@@ -19,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 import skgen.plotting
 from skgen import BinaryRBM, VariationalAutoencoder
 from skgen.plotting import (
+    ColumnsDisplay,
     ComponentsDisplay,
     LatentSpaceDisplay,
     ReconstructionDisplay,
@@ -527,3 +529,31 @@ def test_bad_data_is_refused_before_a_figure_is_made(display, message):
     with pytest.raises(ValueError, match=message):
         display.plot()
     assert not plt.get_fignums()
+
+
+def test_columns_have_a_panel_each():
+    days = pd.date_range("2020-01-01", periods=6, freq="D")
+    data = pd.DataFrame({"x": [0, 1, 1, 2, 2, None], "c": [*"aabbb", None]})
+    data = data.assign(day=days, span=days - days[0], flag=[True, False] * 3)
+    samples = data[::-1].reset_index(drop=True)
+    _, (left, right) = plt.subplots(1, 2)
+    display = ColumnsDisplay(data=data, samples=samples).plot(ax=right)
+    assert display.ax_ is right and not left.has_data()
+    assert [ax.get_xlabel() for ax in display.axes_] == list(data.columns)
+    number, category = display.axes_[:2]
+    for part in number.patches:  # a bin for each whole number
+        assert_allclose(part.get_data().values, [0.2, 0.4, 0.4])
+        assert_allclose(part.get_data().edges, [-0.5, 0.5, 1.5, 2.5])
+    assert_allclose([bar.get_height() for bar in category.patches], [0.4, 0.6] * 2)
+    assert [text.get_text() for text in category.get_xticklabels()] == ["a", "b"]
+    assert legend_texts(number) == ["data", "samples"]
+    display.figure_.canvas.draw()
+    with pytest.raises(ValueError, match=r"other columns: \['x'.* and \['c'"):
+        ColumnsDisplay(data=data, samples=data[["c"]]).plot()
+
+
+def test_columns_of_arrays(rbm):
+    display = ColumnsDisplay.from_estimator(rbm, X, n_samples=10, random_state=0)
+    assert len(display.axes_) == 24
+    assert display.axes_[3].get_xlabel() == "column 3"
+    assert np.shape(display.samples) == (10, X.shape[1])

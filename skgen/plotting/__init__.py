@@ -1,10 +1,11 @@
-"""Displays of fitted models: training curves, samples, weights and latent spaces.
+"""Displays of fitted models: training curves, samples, columns, weights and latents.
 
 They work like scikit-learn's displays. ``from_estimator`` computes the data and draws
 them; the constructor stores plain data, and ``plot`` draws these. Only ``plot`` imports
 matplotlib. It leaves matplotlib's global settings unchanged.
 """
 
+from skgen.plotting.columns import ColumnsDisplay
 from skgen.plotting.images import (
     ComponentsDisplay,
     ReconstructionDisplay,
@@ -14,6 +15,7 @@ from skgen.plotting.latent import LatentSpaceDisplay
 from skgen.plotting.training_curve import TrainingCurveDisplay
 
 __all__ = [
+    "ColumnsDisplay",
     "ComponentsDisplay",
     "LatentSpaceDisplay",
     "ReconstructionDisplay",
