@@ -121,7 +121,7 @@ class Run:
         self.keep_if_best(low)
         if self.n_stale >= self.patience and not self.finishing:
             self.finishing = True
-            self.state = copy.deepcopy(self.best_state)
+            self.state = _copied(self.best_state, self.state)
             decays = self.schedule != "constant"
             self.n_left = min(self.n_left, self.n_stale) if decays else 0
 
@@ -129,10 +129,7 @@ class Run:
         """Copy the state out of the reach of training if its bound is the best."""
         if low > self.best_bound:
             self.best_bound = low
-            if self.best_state is None or not hasattr(self.state, "copied_onto"):
-                self.best_state = copy.deepcopy(self.state)
-            else:
-                self.best_state = self.state.copied_onto(self.best_state)
+            self.best_state = _copied(self.state, self.best_state)
 
     def check_outcome(self):
         """Raise FloatingPointError if training has diverged and has not come back."""
@@ -153,6 +150,13 @@ class Run:
             f"[{name}] epoch {epoch:{len(total)}.0f}/{total} {seconds:7.1f} s   "
             f"train {train:10.2f}{held_out} nats"
         )
+
+
+def _copied(state, other):
+    """A copy of the state, in the memory of the other one where that is possible."""
+    if other is None or not hasattr(state, "copied_onto"):
+        return copy.deepcopy(state)
+    return state.copied_onto(other)
 
 
 def rows_per_update(batch_size, n_samples, n_updates):
