@@ -41,6 +41,8 @@ class Run:
     """First epochs, which do not count as epochs without a gain."""
     position: float = 0.0
     """Share of the schedule behind, from 0 to 1."""
+    starts_as_model: bool = False
+    """The state before the first epoch is a model, which may stay the best."""
     n_epochs: int = 0
     """Epochs of this run."""
     seconds: float = 0.0
@@ -71,8 +73,8 @@ class Run:
     @property
     def continues_model(self):
         """Whether a model that there was is about to be compared with its epochs."""
-        is_first = self.curve != EMPTY and not self.n_epochs
-        return is_first and self.patience is not None
+        is_model = self.curve != EMPTY or self.starts_as_model
+        return is_model and not self.n_epochs and self.patience is not None
 
     def learning_rates(self, learning_rate, n_updates):
         """The learning rate of each update of the next epoch."""

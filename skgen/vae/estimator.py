@@ -818,6 +818,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         some, n_columns = X[:_SOME_ROWS], X.shape[1]
         start_bound = training.mean_bound(run.state.average, some)
         volume = float(run.state.units.log_volume(some).mean())
+        # independent columns, or a model that there was
+        run.starts_as_model = start.holds_counts(run.state.model.likelihood)
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
         parameters["batch_size"] = self._rows_per_update(X.shape[0])

@@ -76,6 +76,13 @@ class Affine(nn.Module):
         return torch.addcmul(self.shift, X, self.scale)
 
 
+class Compressed(Affine):
+    """asinh(x * scale + shift), which grows as log(x) where x is large."""
+
+    def forward(self, X):
+        return torch.asinh(super().forward(X))
+
+
 def as_network(template, name, n_in, n_out):
     """A copy of a module, or what a callable (n_in, n_out) makes, checked.
 

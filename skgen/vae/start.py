@@ -25,8 +25,15 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import aslinearoperator, svds
 from torch import nn
 
-from skgen.vae.likelihoods import Gaussian
-from skgen.vae.networks import Affine, Autoencoder, LinearSkip, as_network, mlp
+from skgen.vae.likelihoods import Gaussian, Poisson
+from skgen.vae.networks import (
+    Affine,
+    Autoencoder,
+    Compressed,
+    LinearSkip,
+    as_network,
+    mlp,
+)
 from skgen.vae.priors import N_PARTS, new_prior
 from skgen.vae.tables import TableLikelihood, linear_maps
 from skgen.vae.units import moments_of
@@ -58,19 +65,29 @@ def new_model(parameters, likelihood, mean, std, generator):
     layers = LinearSkip if is_linear else mlp
     layers = partial(layers, activation=parameters.activation, generator=generator)
     n_in, n_latents, n_out = len(mean), parameters.n_components, likelihood.n_outputs
+    counts = holds_counts(likelihood)
     if parameters.encoder is None:
         network = layers(n_in, sizes, 2 * n_latents)
-        encoder = nn.Sequential(Affine(-mean / unit, 1 / unit), network)
+        entry = Compressed if counts else Affine
+        encoder = nn.Sequential(entry(-mean / unit, 1 / unit), network)
     else:
         encoder = as_network(parameters.encoder, "encoder", n_in, 2 * n_latents)
     if parameters.decoder is None:
         decoder = layers(n_latents, sizes[::-1], n_out)
         last = decoder.linear if isinstance(decoder, LinearSkip) else decoder[-1]
+        if counts:  # independent columns; noise in a log rate of millions is costly
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         last.bias.data += shift
     else:
         decoder = as_network(parameters.decoder, "decoder", n_latents, n_out)
     prior = new_prior(parameters.prior, n_latents, n_in, generator)
     return Autoencoder(encoder, decoder, likelihood, n_latents, prior, mean)
+
+
+def holds_counts(likelihood):
+    """Whether some columns have Poisson's likelihood."""
+    return any(isinstance(part, Poisson) for part in likelihood.modules())
 
 
 @torch.no_grad()
