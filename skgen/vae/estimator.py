@@ -819,7 +819,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         start_bound = training.mean_bound(run.state.average, some)
         volume = float(run.state.units.log_volume(some).mean())
         # independent columns, or a model that there was
-        run.starts_as_model = start.holds_counts(run.state.model.likelihood)
+        run.starts_as_model = likelihoods.holds_counts(run.state.model.likelihood)
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
         parameters["batch_size"] = self._rows_per_update(X.shape[0])
@@ -1027,5 +1027,8 @@ def _as_float32(X, name):
     values = X.data if sparse.issparse(X) else X
     if np.any(np.isinf(values)):
         limit = f"{name} holds values beyond 3.4e38 of their units, too large for"
-        raise ValueError(f"{limit} float32: put a StandardScaler before.")
+        raise ValueError(
+            f"{limit} float32: put a StandardScaler before, or take log1p of counts "
+            f"and likelihood='gaussian'."
+        )
     return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])

@@ -574,6 +574,11 @@ def as_likelihood(likelihood, noise_variance="scalar"):
     return NAMES[likelihood]()
 
 
+def holds_counts(likelihood):
+    """Whether some columns have Poisson's likelihood."""
+    return any(isinstance(part, Poisson) for part in likelihood.modules())
+
+
 def likelihood_to_plain(likelihood):
     """A name, or a Likelihood as [name, parameters], for JSON.
 

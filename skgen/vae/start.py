@@ -25,7 +25,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import aslinearoperator, svds
 from torch import nn
 
-from skgen.vae.likelihoods import Gaussian, Poisson
+from skgen.vae.likelihoods import Gaussian, holds_counts
 from skgen.vae.networks import (
     Affine,
     Autoencoder,
@@ -83,11 +83,6 @@ def new_model(parameters, likelihood, mean, std, generator):
         decoder = as_network(parameters.decoder, "decoder", n_latents, n_out)
     prior = new_prior(parameters.prior, n_latents, n_in, generator)
     return Autoencoder(encoder, decoder, likelihood, n_latents, prior, mean)
-
-
-def holds_counts(likelihood):
-    """Whether some columns have Poisson's likelihood."""
-    return any(isinstance(part, Poisson) for part in likelihood.modules())
 
 
 @torch.no_grad()
