@@ -18,6 +18,7 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
 }
 _LARGEST_LOG_VARIANCE = 20.0
+_LARGEST_INPUT = 10.0  # standard deviations of a count that the encoder sees as it is
 
 
 def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
@@ -77,10 +78,12 @@ class Affine(nn.Module):
 
 
 class Compressed(Affine):
-    """asinh(x * scale + shift), which grows as log(x) where x is large."""
+    """x * scale + shift up to 10; from there on it grows as log(x)."""
 
     def forward(self, X):
-        return torch.asinh(super().forward(X))
+        X = super().forward(X)
+        near = X.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+        return near + _LARGEST_INPUT * torch.asinh((X - near) / _LARGEST_INPUT)
 
 
 def as_network(template, name, n_in, n_out):
