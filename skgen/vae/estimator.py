@@ -36,7 +36,6 @@ from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
 _N_FITTING_DRAWS = 128, 2048  # first and last, of the proposals of log_likelihood
-_LARGE_RATE = 1e4  # training may do harm from the first epoch on
 _DIVERGED = 1e5  # times the nats at the start, or one for each column
 _SOME_ROWS = 100  # that tell the nats at the start
 _N_STARTS = 500  # draws from the prior that chains of missing entries start from
@@ -819,10 +818,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         some, n_columns = X[:_SOME_ROWS], X.shape[1]
         start_bound = training.mean_bound(run.state.average, some)
         volume = float(run.state.units.log_volume(some).mean())
-        # the start is a model of independent columns
-        run.starts_as_model = (
-            likelihoods.largest_rate(run.state.model.likelihood) > _LARGE_RATE
-        )
+        # of large counts the start is nearly the model of independent columns
+        run.starts_as_model = likelihoods.largest_rate(run.state.model.likelihood) > 0
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
         parameters["batch_size"] = self._rows_per_update(X.shape[0])
