@@ -818,8 +818,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         some, n_columns = X[:_SOME_ROWS], X.shape[1]
         start_bound = training.mean_bound(run.state.average, some)
         volume = float(run.state.units.log_volume(some).mean())
-        # of large counts the start is nearly the model of independent columns
-        run.starts_as_model = likelihoods.largest_rate(run.state.model.likelihood) > 0
+        # nearly independent columns, which large counts without structure stay
+        run.starts_as_model = likelihoods.holds_counts(run.state.model.likelihood)
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
         parameters["batch_size"] = self._rows_per_update(X.shape[0])

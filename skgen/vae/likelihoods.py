@@ -574,10 +574,9 @@ def as_likelihood(likelihood, noise_variance="scalar"):
     return NAMES[likelihood]()
 
 
-def largest_rate(likelihood):
-    """The ceiling of the rates of counts, 0 if no column has Poisson's likelihood."""
-    counts = [part for part in likelihood.modules() if isinstance(part, Poisson)]
-    return max((float(part.log_ceiling.exp()) for part in counts), default=0.0)
+def holds_counts(likelihood):
+    """Whether some columns have Poisson's likelihood."""
+    return any(isinstance(part, Poisson) for part in likelihood.modules())
 
 
 def likelihood_to_plain(likelihood):

@@ -25,7 +25,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import aslinearoperator, svds
 from torch import nn
 
-from skgen.vae.likelihoods import Gaussian, largest_rate
+from skgen.vae.likelihoods import Gaussian, holds_counts
 from skgen.vae.networks import (
     Affine,
     Autoencoder,
@@ -42,7 +42,6 @@ from skgen.validation import rows_as_float
 _MOST_ROWS = 5000  # behind the linear model
 _SMALLEST_NOISE = 1e-3  # share of a feature's variance: few rows may seem to have none
 _GAIN_PER_ROW = 1e-4  # nats per step that end factor analysis
-_QUIET = 1e4  # the largest rate at which first weights may be as large as others
 _MOST_STEPS = 1000  # of factor analysis
 _TINY = 1e-12  # variance of the noise in it, at least
 _LARGEST_MATRIX = 2000  # beyond this side only products with the rows are cheap
@@ -66,20 +65,15 @@ def new_model(parameters, likelihood, mean, std, generator):
     layers = LinearSkip if is_linear else mlp
     layers = partial(layers, activation=parameters.activation, generator=generator)
     n_in, n_latents, n_out = len(mean), parameters.n_components, likelihood.n_outputs
-    counts = largest_rate(likelihood) > 0
     if parameters.encoder is None:
         network = layers(n_in, sizes, 2 * n_latents)
-        entry = Compressed if counts else Affine
+        entry = Compressed if holds_counts(likelihood) else Affine
         encoder = nn.Sequential(entry(-mean / unit, 1 / unit), network)
     else:
         encoder = as_network(parameters.encoder, "encoder", n_in, 2 * n_latents)
     if parameters.decoder is None:
         decoder = layers(n_latents, sizes[::-1], n_out)
         last = decoder.linear if isinstance(decoder, LinearSkip) else decoder[-1]
-        if counts:  # noise in the rate of a large count costs many nats
-            share = _QUIET / max(_QUIET, largest_rate(likelihood))
-            last.weight.data *= share
-            last.bias.data *= share
         last.bias.data += shift
     else:
         decoder = as_network(parameters.decoder, "decoder", n_latents, n_out)

@@ -1,4 +1,4 @@
-"""Counts near a million: a start at independent columns, and rates with a ceiling."""
+"""Counts near a million: rates have a ceiling, and the start may stay the best."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_noise_is_no_worse_than_independent_columns():
     X = noise(160, 3000)
     train, held_out, test = X[:100], X[100:130], X[130:]
     model = vae(max_iter=2).fit(train, X_val=held_out)
-    assert model.elbo(test).mean() > 1.001 * of_columns(train, test)
+    assert model.elbo(test).mean() > 1.01 * of_columns(train, test)
     assert np.all(np.isfinite(model.history_.validation_elbo))
 
 
