@@ -358,7 +358,9 @@ class Poisson(Likelihood):
 
     def start(self, mean, std):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
-        return std.where(std > 0, 1.0), shift
+        # a column of equal counts may differ in rows to come as much as others do
+        largest = std.max() if std.any() else 1.0
+        return std.where(std > 0, largest), shift
 
     def terms(self, outputs, X):
         # log p = log p at the rate x, less the deviance: no large terms that cancel
