@@ -18,7 +18,7 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
 }
 _LARGEST_LOG_VARIANCE = 20.0
-_LARGEST_INPUT = 10.0  # standard deviations of a count that the encoder sees as it is
+_LARGEST_INPUT = 100.0  # deviations; rare counts of ordinary size are within
 
 
 def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
@@ -78,7 +78,7 @@ class Affine(nn.Module):
 
 
 class Compressed(Affine):
-    """x * scale + shift up to 10; from there on it grows as log(x)."""
+    """x * scale + shift up to 100; from there on it grows as log(x)."""
 
     def forward(self, X):
         X = super().forward(X)
