@@ -12,6 +12,8 @@ Tipping, M. E. and Bishop, C. M. Probabilistic principal component analysis. Jou
 the Royal Statistical Society B 61, 1999.
 Rubin, D. B. and Thayer, D. T. EM algorithms for ML factor analysis. Psychometrika 47,
 1982.
+Barber, D. Bayesian reasoning and machine learning, algorithm 21.1. Cambridge
+University Press, 2012.
 Lucas, J., Tucker, G., Grosse, R. and Norouzi, M. Don't blame the ELBO! A linear VAE
 perspective on posterior collapse. NeurIPS 2019.
 """
@@ -240,10 +242,9 @@ def _principal_axes(X, mean, n_axes, seed):
 
 
 def _factors(X, mean, variance, n_factors, seed):
-    """Loadings and noise variances of factor analysis, by Rubin and Thayer's EM.
+    """Loadings and noise variances of factor analysis, of rows with these moments.
 
-    Barber, D. Bayesian reasoning and machine learning, algorithm 21.1: each step is
-    the best for the noise or for the loadings, given the other.
+    The best loadings given the noise and the noise given those, in turn (Barber).
     """
     n, n_features = X.shape
     if n > n_features and not sparse.issparse(X):  # fewer rows of the same covariance
