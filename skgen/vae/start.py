@@ -47,7 +47,7 @@ _GAIN_PER_ROW = 1e-4  # nats per step that end factor analysis
 _MOST_STEPS = 1000  # of factor analysis
 _TINY = 1e-12  # variance of the noise in it, at least
 _LARGEST_MATRIX = 2000  # beyond this side only products with the rows are cheap
-_TOLERANCE = 1e-5  # the square root of that of the variances
+_TOLERANCE = 1e-5  # of singular values of larger ones; variances have its square
 
 
 def new_model(parameters, likelihood, mean, std, generator):
