@@ -41,6 +41,8 @@ class Run:
     """First epochs, which do not count as epochs without a gain."""
     position: float = 0.0
     """Share of the schedule behind, from 0 to 1."""
+    starts_as_model: bool = False
+    """The state before the first epoch is a model, which may stay the best."""
     n_epochs: int = 0
     """Epochs of this run."""
     seconds: float = 0.0
@@ -73,8 +75,8 @@ class Run:
     @property
     def continues_model(self):
         """Whether a model that there was is about to be compared with its epochs."""
-        is_first = self.curve != EMPTY and not self.n_epochs
-        return is_first and self.patience is not None
+        is_model = self.curve != EMPTY or self.starts_as_model
+        return is_model and not self.n_epochs and self.patience is not None
 
     def learning_rates(self, learning_rate, n_updates):
         """The learning rate of each update of the next epoch."""
@@ -123,7 +125,7 @@ class Run:
         self.keep_if_best(low)
         if self.n_stale >= self.patience and not self.finishing:
             self.finishing = True
-            self.state = copy.deepcopy(self.best_state)
+            self.state = _copied(self.best_state, self.state)
             decays = self.schedule != "constant"
             self.n_left = min(self.n_left, self.n_stale) if decays else 0
 
@@ -131,10 +133,7 @@ class Run:
         """Copy the state out of the reach of training if its bound is the best."""
         if low > self.best_bound:
             self.best_bound = low
-            if self.best_state is None or not hasattr(self.state, "copied_onto"):
-                self.best_state = copy.deepcopy(self.state)
-            else:
-                self.best_state = self.state.copied_onto(self.best_state)
+            self.best_state = _copied(self.state, self.best_state)
 
     def check_outcome(self):
         """Raise FloatingPointError if training has diverged and has not come back."""
@@ -155,6 +154,13 @@ class Run:
             f"[{name}] epoch {epoch:{len(total)}.0f}/{total} {seconds:7.1f} s   "
             f"train {train:10.2f}{held_out} nats"
         )
+
+
+def _copied(state, other):
+    """A copy of the state, in the memory of the other one where that is possible."""
+    if other is None or not hasattr(state, "copied_onto"):
+        return copy.deepcopy(state)
+    return state.copied_onto(other)
 
 
 def rows_per_update(batch_size, n_samples, n_updates):

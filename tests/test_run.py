@@ -170,6 +170,32 @@ def test_the_best_state_is_out_of_reach_of_training():
     assert state[0] == 2
 
 
+class Buffer:
+    """A state with memory of its own."""
+
+    n_made = 0
+
+    def __init__(self):
+        Buffer.n_made += 1
+
+    def __deepcopy__(self, memo):
+        return Buffer()
+
+    def copied_onto(self, other):
+        return other
+
+
+def test_there_are_two_states_at_most():
+    """The last one and the best one, also when training returns to the best."""
+    run = Run(Buffer(), 10, schedule="linear", patience=2)
+    Buffer.n_made = 1
+    while run.n_left:
+        run.record(Scores(0.0))
+        run.choose(*2 * (float(run.n_epochs == 1),))
+    assert run.finishing
+    assert Buffer.n_made == 2
+
+
 def test_history_continues():
     _, first = run_through([1.0, 2.0])
     _, both = run_through(

@@ -826,6 +826,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         some, n_columns = X[:_SOME_ROWS], X.shape[1]
         start_bound = training.mean_bound(run.state.average, some)
         volume = float(run.state.units.log_volume(some).mean())
+        # nearly independent columns, which large counts without structure stay
+        run.starts_as_model = likelihoods.holds_counts(run.state.model.likelihood)
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
         parameters["batch_size"] = self._rows_per_update(X.shape[0])
@@ -1030,5 +1032,8 @@ def _as_float32(X, name):
     values = X.data if sparse.issparse(X) else X
     if np.any(np.isinf(values)):
         limit = f"{name} holds values beyond 3.4e38 of their units, too large for"
-        raise ValueError(f"{limit} float32: put a StandardScaler before.")
+        raise ValueError(
+            f"{limit} float32: put a StandardScaler before, or take log1p of counts "
+            f"and likelihood='gaussian'."
+        )
     return X if sparse.issparse(X) else np.require(X, np.float32, ["C", "W"])

@@ -18,6 +18,7 @@ from torch.nn import functional
 _LOG_2_PI = float(np.log(2 * np.pi))
 _MAX_LOG_VARIANCE = 14.0  # noise from 1e-3 to 1e3 units: the constants stay finite
 _SMALLEST_MEAN = 1e-3  # at the start, of binary columns and counts that are all zero
+_CEILING = 10.0  # of rates, times a large count
 NOISE_VARIANCES = ("scalar", "feature", "heteroscedastic")
 """The ways to learn the noise variance of a Gaussian."""
 
@@ -322,6 +323,9 @@ class Bernoulli(Likelihood):
 class Poisson(Likelihood):
     """Counts: x_i = 0, 1, 2, ... with rate exp(output_i).
 
+    ``standardize`` sets a ceiling, ten times a typical large count. Rates below it are
+    exp(output). Larger outputs bend, and rates stay below e times the ceiling.
+
     Examples
     --------
     P(x = 0) is exp(-rate), here with a rate of 3:
@@ -338,23 +342,53 @@ class Poisson(Likelihood):
     def outside_support(self, X):
         return (X < 0) | (X % 1 != 0)
 
+    def build(self, n_features):
+        built = super().build(n_features)
+        no_ceiling = torch.tensor(torch.inf, dtype=torch.float32, device="cpu")
+        built.register_buffer("log_ceiling", no_ceiling)
+        return built
+
+    def standardize(self, mean, std):
+        self.log_ceiling.fill_(_log_ceiling(*map(torch.from_numpy, (mean, std))))
+        return super().standardize(mean, std)
+
+    def rescale(self, ratio, mean, std, fresh):
+        self.log_ceiling.clamp_(min=_log_ceiling(mean, std))
+        return super().rescale(ratio, mean, std, fresh)
+
     def start(self, mean, std):
         shift = torch.log(mean.clamp(min=_SMALLEST_MEAN))
-        return std.where(std > 0, 1.0), shift
+        # a column of equal counts may differ in rows to come as much as others do
+        largest = std.max() if std.any() else 1.0
+        return std.where(std > 0, largest), shift
 
     def terms(self, outputs, X):
         # log p = log p at the rate x, less the deviance: no large terms that cancel
-        count = X.clamp(min=1)
-        distance = outputs - torch.log(count)
+        count, log_rate = X.clamp(min=1), self._log_rate(outputs)
+        distance = log_rate - torch.log(count)
         deviance = X * (torch.expm1(distance) - distance)
         some = _log_poisson_at_its_mean(count) - deviance
-        return torch.where(X > 0, some, -self.mean(outputs))
+        return torch.where(X > 0, some, -torch.exp(log_rate))
 
     def mean(self, outputs):
-        return torch.exp(outputs)
+        return torch.exp(self._log_rate(outputs))
 
     def sample(self, outputs, generator):
         return torch.poisson(self.mean(outputs), generator=generator)
+
+    def _log_rate(self, outputs):
+        """The outputs, bent above the ceiling: the slope falls, but never to zero."""
+        above = functional.relu(outputs - self.log_ceiling)
+        return torch.minimum(outputs, self.log_ceiling) + functional.softsign(above)
+
+
+def _log_ceiling(mean, std):
+    """log of ten times the mean count of an event, x weighted by x, in any column.
+
+    It is at most ten times the largest count.
+    """
+    large = (std.square() + mean.square()) / mean.clamp(min=_SMALLEST_MEAN)
+    return float(torch.log(_CEILING * large.max().clamp(min=1)))
 
 
 def _log_poisson_at_its_mean(count):
@@ -540,6 +574,11 @@ def as_likelihood(likelihood, noise_variance="scalar"):
             f"{likelihood!r}."
         )
     return NAMES[likelihood]()
+
+
+def holds_counts(likelihood):
+    """Whether some columns have Poisson's likelihood."""
+    return any(isinstance(part, Poisson) for part in likelihood.modules())
 
 
 def likelihood_to_plain(likelihood):

@@ -18,6 +18,7 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
 }
 _LARGEST_LOG_VARIANCE = 20.0
+_LARGEST_INPUT = 100.0  # deviations; rare counts of ordinary size are within
 
 
 def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
@@ -74,6 +75,15 @@ class Affine(nn.Module):
 
     def forward(self, X):
         return torch.addcmul(self.shift, X, self.scale)
+
+
+class Compressed(Affine):
+    """x * scale + shift up to 100; from there on it grows as log(x)."""
+
+    def forward(self, X):
+        X = super().forward(X)
+        near = X.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+        return near + _LARGEST_INPUT * torch.asinh((X - near) / _LARGEST_INPUT)
 
 
 def as_network(template, name, n_in, n_out):

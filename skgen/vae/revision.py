@@ -29,8 +29,6 @@ def adapted(state, X):
     scale = likelihood.standardize(moments.mean, moments.std)[1]
     ratio = scale / units.scale
     fresh &= ratio != 1  # no units of counts and the like
-    if not fresh.any():
-        return state
     units = units._replace(scale=scale)
     moments = ratio, units.enter(moments.mean), moments.std / scale, fresh
     for model in (state.model, state.average):

@@ -12,6 +12,8 @@ Tipping, M. E. and Bishop, C. M. Probabilistic principal component analysis. Jou
 the Royal Statistical Society B 61, 1999.
 Rubin, D. B. and Thayer, D. T. EM algorithms for ML factor analysis. Psychometrika 47,
 1982.
+Barber, D. Bayesian reasoning and machine learning, algorithm 21.1. Cambridge
+University Press, 2012.
 Lucas, J., Tucker, G., Grosse, R. and Norouzi, M. Don't blame the ELBO! A linear VAE
 perspective on posterior collapse. NeurIPS 2019.
 """
@@ -21,18 +23,31 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA, FactorAnalysis
+from scipy import linalg, sparse
+from scipy.sparse.linalg import aslinearoperator, svds
 from torch import nn
 
-from skgen.vae.likelihoods import Gaussian
-from skgen.vae.networks import Affine, Autoencoder, LinearSkip, as_network, mlp
+from skgen.vae.likelihoods import Gaussian, holds_counts
+from skgen.vae.networks import (
+    Affine,
+    Autoencoder,
+    Compressed,
+    LinearSkip,
+    as_network,
+    mlp,
+)
 from skgen.vae.priors import N_PARTS, new_prior
 from skgen.vae.tables import TableLikelihood, linear_maps
+from skgen.vae.units import moments_of
 from skgen.validation import rows_as_float
 
 _MOST_ROWS = 5000  # behind the linear model
 _SMALLEST_NOISE = 1e-3  # share of a feature's variance: few rows may seem to have none
-_GAIN_PER_ROW = 1e-4  # nats per EM iteration that end factor analysis
+_GAIN_PER_ROW = 1e-4  # nats per step that end factor analysis
+_MOST_STEPS = 1000  # of factor analysis
+_TINY = 1e-12  # variance of the noise in it, at least
+_LARGEST_MATRIX = 2000  # beyond this side only products with the rows are cheap
+_TOLERANCE = 1e-5  # of singular values of larger ones; variances have its square
 
 
 def new_model(parameters, likelihood, mean, std, generator):
@@ -54,7 +69,8 @@ def new_model(parameters, likelihood, mean, std, generator):
     n_in, n_latents, n_out = len(mean), parameters.n_components, likelihood.n_outputs
     if parameters.encoder is None:
         network = layers(n_in, sizes, 2 * n_latents)
-        encoder = nn.Sequential(Affine(-mean / unit, 1 / unit), network)
+        entry = Compressed if holds_counts(likelihood) else Affine
+        encoder = nn.Sequential(entry(-mean / unit, 1 / unit), network)
     else:
         encoder = as_network(parameters.encoder, "encoder", n_in, 2 * n_latents)
     if parameters.decoder is None:
@@ -88,10 +104,9 @@ def start_from_linear_model(model, X, units, std, rng):
     encoder, decoder = model.encoder[1], model.decoder
     likelihood, noise = model.likelihood, model.likelihood.noise_variance
     rows = _complete_rows(model, X, units, rng)
-    rows -= rows.mean(axis=0)
     if not isinstance(noise, str):
         noise = np.full(rows.shape[1], likelihood.variance().item())
-    unseen = np.maximum(std.numpy() ** 2 - rows.var(axis=0), 0)
+    unseen = np.maximum(std.numpy() ** 2 - moments_of(rows).std ** 2, 0)
     seed = int(rng.integers(2**31))
     linear = linear_model(rows, model.n_components, noise, seed, unseen)
     loadings, noise, projection, log_variance = (
@@ -143,41 +158,54 @@ def _with_unit_variance(X):
 
 
 def _complete_rows(model, X, units, rng):
-    """At most 5,000 rows of X in the networks' units, float64, with the mean at NaN."""
-    rows = np.arange(X.shape[0])
-    if len(rows) > _MOST_ROWS:
-        rows = rng.choice(len(rows), _MOST_ROWS, replace=False)
-    rows = units.enter(rows_as_float(X, rows, np.float64))
+    """At most 5,000 rows of X in the networks' units, float64, with the mean at NaN.
+
+    They are CSR if X is.
+    """
+    if X.shape[0] > _MOST_ROWS:
+        X = X[rng.choice(X.shape[0], _MOST_ROWS, replace=False)]
+    if sparse.issparse(X):
+        return X.astype(np.float64).multiply(1 / units.scale).tocsr()
+    rows = units.enter(X.astype(np.float64))
     return np.where(np.isnan(rows), model.center.numpy(), rows)
 
 
 def linear_model(X, n_components, noise_variance, seed=0, unseen=0.0):
-    """The maximum likelihood fit of x = W h + noise ~ N(W h, Psi) to rows of mean zero.
+    """The maximum likelihood fit of x = m + W h + noise ~ N(m + W h, Psi) to rows.
 
-    The columns have unit variance or share a unit. `noise_variance` is a name, as in
-    ``likelihoods.Gaussian`` ("heteroscedastic" is taken as "feature"), or an array of
-    equal numbers, which stay. `unseen` variance, which the rows do not show, is noise.
-    Components that X is too small for are zero. Returns, in this order:
+    X is dense or CSR. Its columns have unit variance or share a unit. `noise_variance`
+    is a name, as in ``likelihoods.Gaussian`` ("heteroscedastic" is taken as "feature"),
+    or an array of equal numbers, which stay. `unseen` variance, which the rows do not
+    show, is noise. Components that X is too small for are zero. Returns, in this order:
 
     loadings : W', (n_components, n_features); W' Psi^-1 W is diagonal
     noise_variance : the diagonal of Psi, (n_features,)
-    projection : (n_components, n_features); E[h | x] is x times its transpose
+    projection : (n_components, n_features); E[h | x] is x - m times its transpose
     log_variance : of p(h | x), (n_components,)
     """
     n, n_features = X.shape
     fixed = isinstance(noise_variance, np.ndarray)
     shared = fixed or noise_variance == "scalar"
-    gram = X.T @ X if n_features <= n else X @ X.T
-    rank = np.linalg.matrix_rank(gram, hermitian=True)
-    n_factors = min(n_components, rank - 1)
+    _, mean, std = moments_of(X)
+    n_factors = 0
+    if std.any():
+        variances, axes = _principal_axes(X, mean, n_components + 1, seed)
+        rounding = min(X.shape) * np.finfo(np.float64).eps
+        rank = np.sum(variances > rounding * (variances[0] + mean @ mean))
+        n_factors = max(int(rank) - 1, 0)
     loadings = np.zeros((n_components, n_features))
-    if n_factors > 0 and shared:
-        known = noise_variance if fixed else None
-        loadings[:n_factors], noise = _principal_axes(X, n_factors, known, seed)
-    elif n_factors > 0:
-        loadings[:n_factors], noise = _factors(X, n_factors, seed)
+    if n_factors and shared:
+        share = n / (n - 1)  # the unbiased estimate
+        variances = share * variances[:n_factors]
+        rest = share * np.sum(std**2) - variances.sum()
+        noise = np.full(n_features, max(rest, 0) / (n_features - n_factors))
+        signal = variances - (noise_variance[0] if fixed else noise[0])
+        signal = np.sqrt(np.maximum(signal, 0))
+        loadings[:n_factors] = signal[:, np.newaxis] * axes[:n_factors]
+    elif n_factors:
+        loadings[:n_factors], noise = _factors(X, mean, std**2, n_factors, seed)
     else:
-        noise = X.var(axis=0) if rank else np.ones(n_features)
+        noise = std**2 if std.any() else np.ones(n_features)
         noise = np.full(n_features, noise.mean()) if shared else noise
     unseen = np.mean(unseen) if shared else unseen
     noise = noise_variance if fixed else np.maximum(noise + unseen, _SMALLEST_NOISE)
@@ -192,31 +220,57 @@ def linear_model(X, n_components, noise_variance, seed=0, unseen=0.0):
     return loadings, noise, projection, np.log(variance)
 
 
-def _principal_axes(X, n_factors, noise, seed):
-    """Loadings and noise variances of probabilistic PCA; `noise` if it is known."""
-    pca = PCA(n_factors, random_state=seed).fit(X)
-    if noise is None:
-        unexplained = X.var(axis=0, ddof=1).sum() - pca.explained_variance_.sum()
-        share = max(unexplained, 0) / (X.shape[1] - n_factors)
-        noise = np.full(X.shape[1], share)
-    signal = np.maximum(pca.explained_variance_ - noise[0], 0)
-    return np.sqrt(signal)[:, None] * pca.components_, noise
+def _principal_axes(X, mean, n_axes, seed):
+    """Variances along the principal axes of the rows, largest first, and the axes.
 
-
-def _factors(X, n_factors, seed):
-    """Loadings and noise variances of factor analysis."""
+    X is dense or CSR, and stays so: its mean is taken off the results of products.
+    """
     n, n_features = X.shape
-    tol = _GAIN_PER_ROW * min(n, 2 * n_features)
-    svd = "lapack" if n_features <= 200 else "randomized"
-    model = FactorAnalysis(n_factors, tol=tol, svd_method=svd, random_state=seed)
-    model.fit(_condensed(X))
-    return model.components_, model.noise_variance_
+    n_axes, n_small = min(n_axes, n, n_features), min(n, n_features)
+    if n_small > _LARGEST_MATRIX and 2 * n_axes < n_small:
+        ones = aslinearoperator(np.ones((n, 1)))
+        centred = aslinearoperator(X) - ones @ aslinearoperator(mean[np.newaxis])
+        start = np.random.default_rng(seed).normal(size=n_small)
+        _, roots, axes = svds(centred, n_axes, tol=_TOLERANCE, v0=start)
+        order = np.argsort(-roots)
+        return roots[order] ** 2 / n, axes[order]
+    along_rows = n < n_features
+    gram = X @ X.T if along_rows else X.T @ X
+    gram = gram.toarray() if sparse.issparse(gram) else gram
+    if along_rows:
+        products = X @ mean
+        gram -= products[:, np.newaxis] + products - mean @ mean
+    else:
+        gram -= n * np.outer(mean, mean)
+    largest = n_small - n_axes, n_small - 1
+    squares, vectors = linalg.eigh(gram, subset_by_index=largest)
+    squares, vectors = np.maximum(squares[::-1], 0), vectors[:, ::-1]
+    if not along_rows:
+        return squares / n, vectors.T
+    axes = vectors.T @ X - vectors.sum(axis=0)[:, np.newaxis] * mean
+    lengths = np.sqrt(np.where(squares > 0, squares, 1))
+    return squares / n, axes / lengths[:, np.newaxis]
 
 
-def _condensed(X):
-    """Rows of the same covariance and of mean zero, at most two for each column."""
+def _factors(X, mean, variance, n_factors, seed):
+    """Loadings and noise variances of factor analysis, of rows with these moments.
+
+    The best loadings given the noise and the noise given those, in turn (Barber).
+    """
     n, n_features = X.shape
-    if n <= 2 * n_features:
-        return X
-    root = np.linalg.qr(X, mode="r") * np.sqrt(n_features / n)
-    return np.concatenate([root, -root])
+    if n > n_features and not sparse.issparse(X):  # fewer rows of the same covariance
+        X = np.linalg.qr(X - mean, mode="r") * np.sqrt(n_features / n)
+        mean = np.zeros_like(mean)
+    noise, before = np.ones_like(variance), -np.inf
+    for _ in range(_MOST_STEPS):
+        root = np.sqrt(noise)
+        scaled = X.multiply(1 / root).tocsr() if sparse.issparse(X) else X / root
+        squares, axes = _principal_axes(scaled, mean / root, n_factors, seed)
+        loadings = np.sqrt(np.maximum(squares - 1, 0))[:, np.newaxis] * axes * root
+        rest = np.sum(variance / noise) - squares.sum()
+        fit = -(np.log(squares).sum() + rest + np.log(noise).sum()) / 2
+        if fit - before < _GAIN_PER_ROW:
+            break
+        before = fit
+        noise = np.maximum(variance - np.sum(loadings**2, axis=0), _TINY)
+    return loadings, noise

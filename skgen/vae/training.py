@@ -19,6 +19,7 @@ from torch import nn
 from skgen.run import averaging_share
 from skgen.vae import parallel
 from skgen.vae.bounds import elbo_terms, log_mean_weight, log_weights
+from skgen.vae.likelihoods import holds_counts
 from skgen.vae.missing import observed_entries
 from skgen.vae.networks import Autoencoder
 from skgen.vae.units import Moments, Units
@@ -332,10 +333,13 @@ def _descend(optimizer, loss, settings, learning_rate):
 
 def _check_finite(model, learning_rate):
     if not all(value.isfinite().all() for value in model.parameters()):
+        remedy = "put a StandardScaler before"
+        if holds_counts(model.likelihood):  # which it would turn into other numbers
+            remedy = "take np.log1p(X) with likelihood='gaussian'"
         raise FloatingPointError(
             f"training diverged, a weight is no longer finite: make learning_rate, "
-            f"{learning_rate:.3g} at the start of the epoch, ten times smaller, or put "
-            f"a StandardScaler before if X has large values."
+            f"{learning_rate:.3g} at the start of the epoch, ten times smaller, or "
+            f"{remedy} if X has large values."
         )
 
 

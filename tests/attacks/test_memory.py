@@ -1,12 +1,16 @@
 """Memory follows from the setting ``working_memory``, not from draws and widths."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from sklearn import config_context
 
 from skgen import VariationalAutoencoder
 from skgen.vae.networks import Autoencoder
+from skgen.vae.start import linear_model
 
 X = np.random.default_rng(0).normal(size=(60, 2))
 VALUES = 4096  # in the widest tensor of a block at a working memory of 1 MiB
@@ -62,3 +66,15 @@ def test_the_widest_layer_of_both_networks_counts(encoder_is_wide):
         random_state=0,
     ).fit(X)
     assert vae._model.width == 50
+
+
+@pytest.mark.parametrize("noise_variance", ["scalar", "feature"])
+def test_the_linear_start_of_sparse_rows_stays_sparse(noise_variance):
+    rows = sparse.random(300, 10_000, 0.01, format="csr", random_state=0)
+    tracemalloc.start()
+    try:
+        linear_model(rows, 2, noise_variance)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 300 * 10_000 * 8 / 2  # half of the dense rows

@@ -1,6 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
 from scipy.stats import multivariate_normal
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.decomposition import PCA, FactorAnalysis
@@ -90,6 +93,44 @@ def test_data_of_low_rank(X, n_components, noise_variance):
     assert model[0].shape == (n_components, 3)
     assert all(np.all(np.isfinite(part)) for part in model)
     assert np.all(model[1] >= 1e-3)
+
+
+@pytest.mark.parametrize(
+    "shape, noise_variance",
+    [
+        *itertools.product([(40, 300), (300, 40)], ["scalar", "feature", 0.5]),
+        ((2100, 2200), "scalar"),
+    ],
+)
+def test_sparse_rows_have_the_same_linear_model(shape, noise_variance):
+    n_features = shape[1]
+    if not isinstance(noise_variance, str):
+        noise_variance = np.full(n_features, noise_variance)
+    X = sparse.random(*shape, 0.05, format="csr", random_state=0)
+    X.data += np.random.default_rng(0).normal(size=X.nnz)
+    X[:, :3] = X[:, :3].multiply([[5, 4, 3]])  # axes that stand out
+    models = [linear_model(rows, 3, noise_variance) for rows in (X, X.toarray())]
+    for of_sparse, of_dense in zip(*models):
+        assert_allclose(of_sparse, of_dense, atol=1e-5 * abs(of_dense).max())
+
+
+@pytest.mark.parametrize("noise_variance", ["scalar", "feature"])
+def test_training_of_sparse_rows_starts_where_that_of_dense_ones_does(noise_variance):
+    X = sparse.random(60, 150, 0.1, format="csr", random_state=0)
+    models = [at_the_start(rows, 3, noise_variance) for rows in (X, X.toarray())]
+    scores = [model.score_samples(X) for model in models]
+    assert_allclose(*scores, rtol=1e-4)
+    assert_allclose(*(model.transform(X) for model in models), atol=1e-4)
+
+
+def test_large_matrices_of_low_rank():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2100, 2)) @ rng.normal(size=(2, 2200))
+    loadings, noise, *_ = linear_model(X, 3, "scalar")
+    assert np.all(np.isfinite(loadings)) and np.all(noise > 0)
+    assert np.any(loadings, axis=1).sum() == 1
+    flat = linear_model(sparse.csr_matrix(X.shape), 3, "scalar")
+    assert not np.any(flat[0])
 
 
 def test_many_rows_are_condensed(wine):
