@@ -113,9 +113,13 @@ def test_active_units_tell_a_collapsed_latent():
     """Rows of two kinds, which one latent tells apart, the rest of them being noise."""
     rng = np.random.default_rng(0)
     kinds = rng.random((2, 30)).round() * 0.8 + 0.1
-    X = rng.random((2000, 30)) < kinds[rng.integers(0, 2, 2000)]
+    X = rng.random((6000, 30)) < kinds[rng.integers(0, 2, 6000)]
     vae = VariationalAutoencoder(
-        4, likelihood="bernoulli", n_iter_no_change=8, random_state=0
+        4,
+        hidden_layer_sizes=(32,),
+        likelihood="bernoulli",
+        n_iter_no_change=4,
+        random_state=0,
     ).fit(X)
     assert vae.active_units_.sum() == 1
     # all of the rows: those held out for early stopping did not count
