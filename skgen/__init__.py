@@ -1,6 +1,6 @@
 """Generative models as scikit-learn estimators."""
 
-from skgen import callbacks, divergences, plotting, rbm
+from skgen import callbacks, divergences, meta, plotting, rbm
 from skgen.persistence import load
 from skgen.pipeline import sample_from
 from skgen.rbm import BinaryRBM
@@ -13,6 +13,7 @@ __all__ = [
     "callbacks",
     "divergences",
     "load",
+    "meta",
     "plotting",
     "rbm",
     "sample_from",

@@ -130,6 +130,32 @@ def values_of(table, X, name="X"):
     return np.column_stack(parts)
 
 
+def with_declared_categories(X, declared=None):
+    """A frame whose text and booleans declare their categories, and these by column.
+
+    Then parts of its rows know all of them. `declared` are those of an earlier frame.
+    """
+    frame = as_frame(X)
+    if declared is None:
+        declared = {
+            label: list(map(str, _categories_of(series.cast(nw.String()))))
+            for label, series in zip(frame.columns, frame.iter_columns())
+            if isinstance(series.dtype, nw.String | nw.Boolean)
+        }
+    columns = []
+    for label, values in declared.items():
+        series = frame[label].cast(nw.String())
+        new = set(series.drop_nulls().unique().to_list()).difference(values)
+        if new:
+            raise ValueError(
+                f"X has {min(new)!r} in column {label!r}, which is none of its "
+                f"{len(values)} categories {reprlib.repr(values)}: write a missing "
+                f"value, or fit to data with this category."
+            )
+        columns.append(series.cast(nw.Enum(values)).alias(label))
+    return frame.with_columns(*columns).to_native(), declared
+
+
 def conditions_of(table, given, name="given"):
     """A float64 matrix of what is given, NaN elsewhere.
 

@@ -12,7 +12,9 @@ from sklearn import get_config
 from sklearn.base import _fit_context as _fit_context
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection._search import BaseSearchCV as BaseSearchCV
+from sklearn.utils import _safe_indexing as _safe_indexing
 from sklearn.utils import check_random_state, check_scalar, gen_batches
+from sklearn.utils._metadata_requests import _routing_enabled as _routing_enabled
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
 
