@@ -1,6 +1,7 @@
 """Generative models as scikit-learn estimators."""
 
 from skgen import callbacks, divergences, meta, plotting, rbm
+from skgen.comparison import compare
 from skgen.persistence import load
 from skgen.pipeline import sample_from
 from skgen.rbm import BinaryRBM
@@ -11,6 +12,7 @@ __all__ = [
     "BinaryRBM",
     "VariationalAutoencoder",
     "callbacks",
+    "compare",
     "divergences",
     "load",
     "meta",

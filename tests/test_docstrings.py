@@ -17,7 +17,13 @@ from skgen.vae import likelihoods
 
 ROOT = pathlib.Path(skgen.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-ESTIMATORS = [skgen.BinaryRBM, skgen.VariationalAutoencoder]
+ESTIMATORS = [
+    skgen.BinaryRBM,
+    skgen.VariationalAutoencoder,
+    skgen.meta.DensityOutlierDetector,
+    skgen.meta.GenerativeClassifier,
+    skgen.meta.GenerativeImputer,
+]
 DISPLAYS = [getattr(skgen.plotting, name) for name in skgen.plotting.__all__]
 LIKELIHOODS = [
     likelihoods.Likelihood,
@@ -29,12 +35,17 @@ LIKELIHOODS = [
 ]
 CLASSES = [*ESTIMATORS, *DISPLAYS, *LIKELIHOODS, skgen.callbacks.Checkpoint]
 FUNCTIONS = [
+    skgen.compare,
     skgen.load,
     skgen.sample_from,
     skgen.divergences.kl_divergence,
     skgen.divergences.gaussian_kl_divergence,
 ]
-RESULTS = {"skgen.rbm.energy.RBMParameters", "skgen.rbm.annealing.LogPartition"}
+RESULTS = {
+    "skgen.comparison.Comparison",
+    "skgen.rbm.energy.RBMParameters",
+    "skgen.rbm.annealing.LogPartition",
+}
 PLAIN_MODULES = ["energy", "samplers", "gradients", "annealing", "partition"]
 PLAIN_WITH_EXAMPLE = [
     "energy.energy",
@@ -162,6 +173,8 @@ def test_defaults_are_documented(estimator):
     documentation = section(inspect.getdoc(estimator), "Parameters")
     for name, parameter in inspect.signature(estimator).parameters.items():
         default = parameter.default
+        if default is parameter.empty:
+            continue
         shown = f'"{default}"' if isinstance(default, str) else str(default)
         shown = {"0.0001": "1e-4"}.get(shown, shown)
         (line,) = re.findall(rf"^{name} : .*", documentation, re.M)

@@ -6,6 +6,7 @@ matplotlib. It leaves matplotlib's global settings unchanged.
 """
 
 from skgen.plotting.columns import ColumnsDisplay
+from skgen.plotting.comparison import ComparisonDisplay
 from skgen.plotting.images import (
     ComponentsDisplay,
     ReconstructionDisplay,
@@ -16,6 +17,7 @@ from skgen.plotting.training_curve import TrainingCurveDisplay
 
 __all__ = [
     "ColumnsDisplay",
+    "ComparisonDisplay",
     "ComponentsDisplay",
     "LatentSpaceDisplay",
     "ReconstructionDisplay",
