@@ -18,6 +18,7 @@ from skgen.containers import as_frame
 from skgen.table import read_table, values_of
 from skgen.vae import (
     bounds,
+    imputation,
     likelihoods,
     networks,
     parallel,
@@ -27,7 +28,6 @@ from skgen.vae import (
     tables,
     training,
 )
-from skgen.vae.imputation import N_CHAINS, conditional, conditional_means
 from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
 from skgen.vae.missing import observed_entries
 from skgen.vae.proposals import quasi_random_draws, standardized
@@ -632,9 +632,10 @@ class VariationalAutoencoder(GenerativeEstimator):
     def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
         """X with draws from p(missing | observed) for its missing entries.
 
-        Chains of h ~ p(h | observed) start from draws of the prior, chosen by the
-        likelihood of what is observed, and make Hamiltonian moves. In the end
-        x ~ p(x | h).
+        First h ~ p(h | observed): one of 128 draws from a proposal that is fitted to the
+        row, by their weights, from where a few Hamiltonian moves go on. A row whose
+        proposal does not fit runs a chain that starts from a draw of the prior, chosen
+        by the likelihood of what is observed. In the end x ~ p(x | h).
 
         Parameters
         ----------
@@ -642,11 +643,9 @@ class VariationalAutoencoder(GenerativeEstimator):
             Dense; NaN is a missing entry. One-hot columns are missing together.
         n_gibbs_steps : int, default=100
             Moves of each chain, whose step length adapts in the first half of them.
-            Twenty are enough for binary pixels. Where the noise is a hundredth of the
-            variance and most of a row is missing, take a few hundred.
         return_mean : bool, default=False
-            Fill in E[x_i | observed] instead: the mean of p(x | h) over the second half
-            of the moves of five chains.
+            Fill in E[x_i | observed] instead: the weighted mean of p(x | h) over the
+            draws, or over the second half of the moves of five chains.
         random_state : int, RandomState instance or None, default=None
             None: the estimator's own.
 
@@ -701,15 +700,17 @@ class VariationalAutoencoder(GenerativeEstimator):
         if incomplete.size == 0:
             return X
         starts = self._from_prior(_N_STARTS, _torch_generator(rng))
+        chains = imputation.Chains(starts, n_gibbs_steps)
+        seed = int(rng.integers(2**31))
+        draws = quasi_random_draws(imputation.N_DRAWS, self._n_features_out, seed)
 
         def fill_in(model, X):
-            settings = starts.to(X), n_gibbs_steps, _torch_generator(rng, X.device)
-            if return_mean:
-                return conditional_means(model, X, *settings)
-            return conditional(model, X, *settings)[0]
+            generator, width = _torch_generator(rng, X.device), self._width
+            parts = draws, chains, generator, width
+            return imputation.filled(model, X, *parts, means=return_mean)
 
         states = self._units.enter(states[incomplete])
-        values = self._in_blocks(fill_in, states, X.dtype, N_CHAINS)
+        values = self._in_blocks(fill_in, states, np.float32, imputation.N_CHAINS)
         values = self._units.leave(values)
         if mixed:
             decode = tables.decoded_means if return_mean else tables.decoded

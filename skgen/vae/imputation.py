@@ -1,10 +1,14 @@
 """Missing entries of rows, drawn given the observed ones.
 
 First h is drawn from p(h | x_obs), which is proportional to p(x_obs | h) p(h), then the
-missing entries from p(x_mis | h). For the first step each row runs a chain that starts
-from a draw of the prior, chosen by p(x_obs | h), and makes Hamiltonian moves under the
-Metropolis rule. The encoder only suggests how far to move along each latent, so a wrong
-encoder slows the chain down but does not bias it.
+missing entries from p(x_mis | h). Most rows have a proposal that fits (see
+:mod:`skgen.vae.proposals`): a mean is a weighted one, and a draw is one of 128 by their
+weights, from where a few Hamiltonian moves go on.
+
+A row whose proposal does not fit runs a chain. It starts from a draw of the prior,
+chosen by p(x_obs | h), and makes Hamiltonian moves under the Metropolis rule. The
+encoder only suggests how far to move along each latent, so a wrong encoder slows the
+chain down but does not bias it.
 
 Proposing draws from the encoder instead (Metropolis-within-Gibbs) fails where the noise
 is small, for the posterior is then narrower than the encoder's error. With a Gaussian
@@ -27,14 +31,31 @@ from typing import NamedTuple
 
 import torch
 
-from skgen.vae.missing import observed_log_prob
+from skgen.vae import scoring
+from skgen.vae.missing import observed_entries, observed_log_prob
 
 N_CHAINS = 5
 """Chains behind a conditional mean: a single one may stay in one of many modes."""
 
+_N_WEIGHTED = 128  # draws from a proposal
+_SMALLEST_SIZE = 32.0  # of them that are effective, or else the row runs a chain
+_N_FITTING_DRAWS = 128, 1024  # first and last, of proposals
+_ERROR = 0.15  # nats, of log p(x): about a quarter of the draws are effective
+N_DRAWS = 2 * _N_FITTING_DRAWS[1]
+"""Draws that all rows share and their proposals are fitted with."""
+
+_N_MOVES = 5  # from a weighted draw
+_STEP = 0.6  # of these, in deviations of the proposal
 _N_LEAPFROG = 5
 _ACCEPTED = 0.65  # the share at which Hamiltonian moves cost least, Neal's 5.4.4.3
 _SCALES = 1e-3, 1.0  # of a latent: an encoder may be absurdly certain
+
+
+class Chains(NamedTuple):
+    """How chains run: from which draws of the prior, and for how many moves."""
+
+    H: torch.Tensor
+    n_steps: int
 
 
 class Point(NamedTuple):
@@ -43,6 +64,69 @@ class Point(NamedTuple):
     H: torch.Tensor
     log_density: torch.Tensor
     gradient: torch.Tensor
+
+
+@torch.no_grad()
+def filled(model, X, draws, chains, generator, width, *, means):
+    """X with means, or draws, of p(x_mis | x_obs) in place of NaN.
+
+    `draws` are ``N_DRAWS`` quasi-random ones. Layers that put out up to `width` values
+    per row limit how many rows are decoded at a time.
+    """
+    result, fits = _by_proposals(model, X, draws, generator, width, means)
+    if not fits.all():
+        rest = X[~fits], chains.H.to(X), chains.n_steps, generator
+        of_chains = conditional_means if means else _draws_of_chains
+        result[~fits] = of_chains(model, *rest)
+    return torch.where(X.isnan(), result, X)
+
+
+def _draws_of_chains(*arguments):
+    return conditional(*arguments)[0]
+
+
+def _by_proposals(model, X, draws, generator, width, means):
+    """Means or draws of all entries by each row's proposal, and whether it fits."""
+    observed, prior = observed_entries(model, X), model.latent_prior()
+    draws = draws.to(X)
+    settings = *_N_FITTING_DRAWS, width, _ERROR
+    _, proposal = scoring.adaptive_estimate(observed, X, draws, *settings)
+    some, rows = draws.piece(0, _N_WEIGHTED), torch.arange(len(X), device=X.device)
+    result, fits = torch.empty_like(X), torch.empty_like(X[:, 0], dtype=torch.bool)
+    parts = scoring.weighted_draws(observed, prior, X, proposal, rows, some, width)
+    for part, estimate, H, log_weights in parts:
+        fits[part] = estimate.effective_size >= _SMALLEST_SIZE
+        if means:
+            weights = torch.softmax(log_weights, dim=0)
+            expected = model.likelihood.mean(model.decode(H))
+            result[part] = torch.einsum("kn,knd->nd", weights, expected)
+            continue
+        waiting = torch.empty_like(log_weights).exponential_(generator=generator)
+        chosen = torch.argmax(log_weights - torch.log(waiting), dim=0)
+        start = H[chosen, torch.arange(len(part), device=X.device)]
+        latents = _moved(observed, prior, X[part], proposal[part], start, generator)
+        result[part] = model.likelihood.sample(model.decode(latents), generator)
+    return result, fits
+
+
+def _moved(model, prior, X, proposal, start, generator):
+    """Latents after a few Hamiltonian moves, in units of the proposal's deviations."""
+
+    def latents(U):
+        return start + torch.einsum("nij,nj->ni", proposal.root, U)
+
+    def density(U):
+        with torch.enable_grad():
+            U = U.detach().requires_grad_()
+            log_density = scoring.log_joint(model, prior, X, latents(U))
+            (gradient,) = torch.autograd.grad(log_density.sum(), U)
+        return Point(U.detach(), log_density.detach(), gradient)
+
+    point = density(torch.zeros_like(start))
+    for _ in range(_N_MOVES):
+        jitter = torch.empty_like(start[:, :1]).uniform_(0.7, 1.3, generator=generator)
+        point, _ = hamiltonian_move(density, point, _STEP * jitter, generator)
+    return latents(point.H)
 
 
 @torch.no_grad()

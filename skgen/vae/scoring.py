@@ -29,7 +29,9 @@ MOST_DRAWS = 2**13
 FEWEST_DRAWS = 32
 """Fewer draws do not tell their error, and a control variate would bias them."""
 
-_LARGEST_ERROR = 0.04  # nats, a standard error: 99 % of the rows are within 0.1
+LARGEST_ERROR = 0.04
+"""Standard error of log p(x), nats: 99 % of the rows are within 0.1."""
+
 _N_CANDIDATES = 32  # draws from the prior at which the search for a mode may start
 _VALUES_PER_CHUNK = 2**20  # in the widest tensor, which a processor's cache can hold
 
@@ -42,7 +44,9 @@ class Estimate(NamedTuple):
 
 
 @torch.no_grad()
-def adaptive_estimate(model, X, draws, n_draws, most_draws=MOST_DRAWS, width=1):
+def adaptive_estimate(
+    model, X, draws, n_draws, most_draws=MOST_DRAWS, width=1, error=LARGEST_ERROR
+):
     """Each row's Estimate by n_draws or more, and its Proposal, one for every row.
 
     There are at least twice `most_draws` draws, which all rows share. Both numbers are
@@ -58,12 +62,10 @@ def adaptive_estimate(model, X, draws, n_draws, most_draws=MOST_DRAWS, width=1):
     rows = torch.arange(len(X), device=X.device)
     while len(rows) and n_draws <= most_draws:
         block, poor = draws.piece(n_draws, 2 * n_draws), []
-        parts = _weighted_draws(model, prior, X, proposal, rows, block, width)
+        parts = weighted_draws(model, prior, X, proposal, rows, block, width)
         for part, result, H, weights in parts:
             _assign(estimate, part, result)
-            bad = ~(
-                result.effective_size.reciprocal() <= 1 / n_draws + _LARGEST_ERROR**2
-            )
+            bad = ~(result.effective_size.reciprocal() <= 1 / n_draws + error**2)
             poor.append(part[bad])
             size = result.effective_size[bad]
             better = matched(proposal[part[bad]], H[:, bad], weights[:, bad], size)
@@ -77,7 +79,7 @@ def estimate_by(model, X, proposal, draws, width=1):
     """Each row's Estimate by these draws from its proposal, a Proposal."""
     prior, rows = model.latent_prior(), torch.arange(len(X), device=X.device)
     draws = draws.to(X)
-    parts = _weighted_draws(model, prior, X, proposal, rows, draws, width)
+    parts = weighted_draws(model, prior, X, proposal, rows, draws, width)
     return _of_nothing(X, _joined(result for _, result, _, _ in parts))
 
 
@@ -98,7 +100,7 @@ def _given(model, X, latents):
     return model.likelihood.log_prob(model.decode(latents)[:, None], X)
 
 
-def _weighted_draws(model, prior, X, proposal, rows, draws, width):
+def weighted_draws(model, prior, X, proposal, rows, draws, width):
     """Some of the rows at a time: their numbers, Estimate, latents and log-weights."""
     samples, size = _chunk_sizes(len(draws.part), width)
     for part in rows.split(size):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits, load_wine
 from sklearn.exceptions import NotFittedError
@@ -15,6 +15,7 @@ from skgen.vae import imputation
 from skgen.vae.likelihoods import Bernoulli, ColumnLikelihood, Gaussian, as_likelihood
 from skgen.vae.networks import Autoencoder
 from skgen.vae.priors import Mixture
+from skgen.vae.proposals import quasi_random_draws
 
 NAN = np.nan
 
@@ -95,6 +96,45 @@ def test_linear_gaussian(known, x, shift, factor):
     assert deviations(draws[:, mis].double().numpy(), *expected).max() < 4.5
 
 
+def filled(model, X, n_components, *, means=False):
+    draws = quasi_random_draws(imputation.N_DRAWS, n_components, 0)
+    starts = model.latent_prior().sample((500, n_components), generator(4))
+    chains = imputation.Chains(starts, 30)
+    return imputation.filled(model, X, draws, chains, generator(), 16, means=means)
+
+
+@pytest.mark.parametrize("x", ROWS)
+@pytest.mark.parametrize("shift, factor", [(0.0, 1.0), (1.0, 0.3), (-1.0, 30.0)])
+def test_draws_by_proposals(known, x, shift, factor):
+    """All rows choose from the same draws, which moves then make different ones."""
+    X, mis = repeated(x, 3000), np.isnan(x)
+    draws = filled(known.model(shift, factor), X, 2)
+    assert_array_equal(draws[:, ~mis], X[:, ~mis])
+    expected = conditional_moments(known.c, known.covariance, np.array(x))
+    assert deviations(draws[:, mis].double().numpy(), *expected).max() < 4.5
+
+
+@pytest.mark.parametrize("x", ROWS)
+def test_means_by_proposals(known, x):
+    """Quasi-random draws around the mode have nearly no error in a linear model."""
+    mis = np.isnan(x)
+    means = filled(known.model(0.5, 0.5), repeated(x, 2), 2, means=True)
+    expected, _ = conditional_moments(known.c, known.covariance, np.array(x))
+    assert_allclose(means[0, mis], expected, atol=0.1)
+
+
+def test_rows_without_a_good_proposal_run_chains(known, monkeypatch):
+    called = []
+    monkeypatch.setattr(imputation, "_SMALLEST_SIZE", 200)
+    chain = imputation.conditional
+    monkeypatch.setattr(
+        imputation, "conditional", lambda *a: called.append(len(a[1])) or chain(*a)
+    )
+    X = torch.cat([repeated(ROWS[0], 3), repeated(ROWS[1], 2)])
+    assert not filled(known.model(), X, 2).isnan().any()
+    assert called == [5]
+
+
 @torch.no_grad()
 def pseudo_gibbs(model, X, n_steps, draws):
     """h from the encoder, x_mis ~ p(x_mis | h), and nothing accepted or refused."""
@@ -147,7 +187,7 @@ def test_learned_prior_and_binary_features_on_a_grid():
     missing = torch.isnan(x)
     X = x.expand(4000, -1)
     H = model.latent_prior().sample((500, 1), generator(4))
-    draws, _ = imputation.conditional(model, X, H, 20, generator(5))
+    chains, _ = imputation.conditional(model, X, H, 20, generator(5))
 
     grid = torch.linspace(-9, 9, 4001)[:, None]
     p = torch.sigmoid(decoder(grid)).double()
@@ -158,10 +198,11 @@ def test_learned_prior_and_binary_features_on_a_grid():
     expected = torch.stack(
         [(posterior * c).sum() for c in (a * b, a * (1 - b), (1 - a) * b)]
     )
-    a, b = draws[:, missing].T
-    shares = torch.stack([c.mean() for c in (a * b, a * (1 - b), (1 - a) * b)])
-    error = (expected * (1 - expected) / len(draws)).sqrt()
-    assert torch.all((shares - expected).abs() < 4.5 * error)
+    for draws in (chains, filled(model, X, 1)):
+        a, b = draws[:, missing].T
+        shares = torch.stack([c.mean() for c in (a * b, a * (1 - b), (1 - a) * b)])
+        error = (expected * (1 - expected) / len(draws)).sqrt()
+        assert torch.all((shares - expected).abs() < 4.5 * error)
 
 
 @pytest.mark.parametrize(
