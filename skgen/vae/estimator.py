@@ -632,7 +632,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
         """X with draws from p(missing | observed) for its missing entries.
 
-        First h ~ p(h | observed): one of 128 draws from a proposal that is fitted to the
+        First h ~ p(h | observed): one of 128 draws from a proposal fitted to the
         row, by their weights, from where a few Hamiltonian moves go on. A row whose
         proposal does not fit runs a chain that starts from a draw of the prior, chosen
         by the likelihood of what is observed. In the end x ~ p(x | h).
