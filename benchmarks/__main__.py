@@ -6,6 +6,7 @@ import importlib
 from benchmarks.common import write_table
 
 MODULES = {
+    "anomalies": "benchmarks.anomalies",
     "imputation": "benchmarks.imputation",
     "rbm-defaults": "benchmarks.rbm_defaults",
     "rbm-likelihood": "benchmarks.rbm_likelihood",
