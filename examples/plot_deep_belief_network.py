@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.special import logsumexp
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -30,11 +29,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skgen import BinaryRBM, sample_from
 from skgen.plotting import SampleDisplay
-from skgen.rbm.energy import (
-    RBMParameters,
-    log_conditional_hidden,
-    log_conditional_visible,
-)
+from skgen.rbm import stacked_lower_bound
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -79,23 +74,16 @@ for name, transformer in features.items():
 #     log P(x) >= E[log (1/k) sum_i P1(x | h_i) P2(h_i) / P1(h_i | x)],  h_i ~ P1(h | x)
 #
 # is the ELBO for k = 1 and grows with k towards log P(x).
-rng = np.random.default_rng(0)
-binary = (rng.random(X_test.shape) < X_test).astype(float)
-P_hidden = first.transform(binary)
-parameters = RBMParameters(
-    first.components_.T, first.intercept_visible_, first.intercept_hidden_
-)
-log_weights = np.empty((200, len(binary)))
-for i in range(len(log_weights)):
-    H = (rng.random(P_hidden.shape) < P_hidden).astype(float)
-    log_weights[i] = (
-        log_conditional_visible(parameters, binary, H)
-        + second.score_samples(H)
-        - log_conditional_hidden(parameters, H, binary)
-    )
+binary = (np.random.default_rng(0).random(X_test.shape) < X_test).astype(float)
 one_layer = first.score_samples(binary)
-elbo = log_weights.mean(axis=0)
-bound = logsumexp(log_weights, axis=0) - np.log(len(log_weights))
+elbo = np.mean(
+    [
+        stacked_lower_bound(network, binary, n_draws=1, random_state=n)
+        for n in range(20)
+    ],
+    axis=0,
+)
+bound = stacked_lower_bound(network, binary, n_draws=200, random_state=0)
 
 print("\nHeld-out log-likelihood, nats per digit            gain over one layer")
 for name, values in {
@@ -123,7 +111,7 @@ print(
 # P(x = 1 | h). For one layer the picture shows the same probabilities, given the hidden
 # state of a sample.
 one = first.sample(40, random_state=0)
-H = (rng.random((40, 64)) < first.transform(one)).astype(float)
+H = (np.random.default_rng(0).random((40, 64)) < first.transform(one)).astype(float)
 panels = {
     "Held-out digits": X_test[:40],
     "One layer: P(x | h)": first.inverse_transform(H),

@@ -38,6 +38,7 @@ FUNCTIONS = [
     skgen.compare,
     skgen.load,
     skgen.sample_from,
+    skgen.rbm.stacked_lower_bound,
     skgen.divergences.kl_divergence,
     skgen.divergences.gaussian_kl_divergence,
 ]

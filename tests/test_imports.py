@@ -24,6 +24,7 @@ RBM_ORDER = [
     "imputation",
     "training",
     "estimator",
+    "stack",
 ]
 VAE_ORDER = [
     "units",
