@@ -368,7 +368,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         """
         check_is_fitted(self)
         self._check_columns(X)
-        if self._declared is not None:
+        if self._declared:
             X, _ = with_declared_categories(X, self._declared)
         scores = [density.score_samples(X) for density in self.estimators_]
         return np.column_stack(scores) + self._log_priors()

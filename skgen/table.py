@@ -136,6 +136,11 @@ def with_declared_categories(X, declared=None):
     Then parts of its rows know all of them. `declared` are those of an earlier frame.
     """
     frame = as_frame(X)
+    if frame is None:
+        raise ValueError(
+            f"X is a {type(X).__name__}, but the model was fitted to a frame with text "
+            f"or booleans in the columns {reprlib.repr(list(declared))}: pass a frame."
+        )
     if declared is None:
         declared = {
             label: list(map(str, _categories_of(series.cast(nw.String()))))

@@ -103,6 +103,12 @@ def test_classes_of_frames_with_gaps(library):
     known = ~frame.x.isna()
     assert np.mean((classifier.predict(alone) == y)[known]) > 0.9
     assert_array_equal(classifier.feature_names_in_, ["x", "text", "flag"])
+    rows = frame.astype(object).to_numpy()
+    with (
+        pytest.warns(UserWarning, match="valid feature names"),
+        pytest.raises(ValueError, match=r"ndarray.*'text', 'flag'.*pass a frame"),
+    ):
+        classifier.predict(rows)
     unseen = frame.assign(text="z")
     with pytest.raises(ValueError, match="'z' in column 'text'"):
         classifier.predict(unseen if library == "pandas" else pl.from_pandas(unseen))
