@@ -122,18 +122,14 @@ class Run:
             self.n_stale, self.gained_bound = 0, low
         elif -np.inf < self.gained_bound >= high - self.tol:
             self.n_stale += self.n_epochs > self.n_warmup
-        self.keep_if_best(low)
+        if low > self.best_bound:  # kept out of the reach of training
+            self.best_bound = low
+            self.best_state = _copied(self.state, self.best_state)
         if self.n_stale >= self.patience and not self.finishing:
             self.finishing = True
             self.state = _copied(self.best_state, self.state)
             decays = self.schedule != "constant"
             self.n_left = min(self.n_left, self.n_stale) if decays else 0
-
-    def keep_if_best(self, low):
-        """Copy the state out of the reach of training if its bound is the best."""
-        if low > self.best_bound:
-            self.best_bound = low
-            self.best_state = _copied(self.state, self.best_state)
 
     def check_outcome(self):
         """Raise FloatingPointError if training has diverged and has not come back."""

@@ -59,7 +59,7 @@ class Chains(NamedTuple):
 
 
 class Point(NamedTuple):
-    """The position H of each row's chain, log p(x_obs, h) there, and its gradient."""
+    """The position H of each row's chain, the log density there, and its gradient."""
 
     H: torch.Tensor
     log_density: torch.Tensor
@@ -101,8 +101,7 @@ def _by_proposals(model, X, draws, generator, width, means):
             expected = model.likelihood.mean(model.decode(H))
             result[part] = torch.einsum("kn,knd->nd", weights, expected)
             continue
-        waiting = torch.empty_like(log_weights).exponential_(generator=generator)
-        chosen = torch.argmax(log_weights - torch.log(waiting), dim=0)
+        chosen = _chosen(log_weights, generator)
         start = H[chosen, torch.arange(len(part), device=X.device)]
         latents = _moved(observed, prior, X[part], proposal[part], start, generator)
         result[part] = model.likelihood.sample(model.decode(latents), generator)
@@ -115,13 +114,10 @@ def _moved(model, prior, X, proposal, start, generator):
     def latents(U):
         return start + torch.einsum("nij,nj->ni", proposal.root, U)
 
-    def density(U):
-        with torch.enable_grad():
-            U = U.detach().requires_grad_()
-            log_density = scoring.log_joint(model, prior, X, latents(U))
-            (gradient,) = torch.autograd.grad(log_density.sum(), U)
-        return Point(U.detach(), log_density.detach(), gradient)
+    def log_density(U):
+        return scoring.log_joint(model, prior, X, latents(U))
 
+    density = partial(point_at, log_density)
     point = density(torch.zeros_like(start))
     for _ in range(_N_MOVES):
         jitter = torch.empty_like(start[:, :1]).uniform_(0.7, 1.3, generator=generator)
@@ -139,19 +135,23 @@ def likely_latents(model, X, observed, H, generator):
     log_weights = torch.stack(
         [observed_log_prob(model.likelihood, o, X, observed) for o in model.decode(H)]
     )
-    # the largest of log-weights with Gumbel noise is a draw by weight
+    return H[_chosen(log_weights, generator)]
+
+
+def _chosen(log_weights, generator):
+    """For each column a number of a row, drawn by weight."""
+    # the largest of log-weights with Gumbel noise is such a draw
     waiting = torch.empty_like(log_weights).exponential_(generator=generator)
-    return H[torch.argmax(log_weights - torch.log(waiting), dim=0)]
+    return torch.argmax(log_weights - torch.log(waiting), dim=0)
 
 
-def point_at(model, prior, X, observed, H):
-    """log p(x_obs, h) and its gradient in h; `prior` is the distribution p(h)."""
+def point_at(log_density, H):
+    """The Point at H of a function of H, which gives each row's log density."""
     with torch.enable_grad():
         H = H.detach().requires_grad_()
-        log_density = observed_log_prob(model.likelihood, model.decode(H), X, observed)
-        log_density = log_density + prior.log_prob(H)
-        (gradient,) = torch.autograd.grad(log_density.sum(), H)
-    return Point(H.detach(), log_density.detach(), gradient)
+        value = log_density(H)
+        (gradient,) = torch.autograd.grad(value.sum(), H)
+    return Point(H.detach(), value.detach(), gradient)
 
 
 def hamiltonian_move(density, point, step, generator):
@@ -200,7 +200,13 @@ def conditional(model, X, H, n_steps, generator):
     H = likely_latents(model, X, observed, H, generator)
     likely = torch.where(observed, X, likelihood.mean(model.decode(H)))
     scale = torch.exp(model.posterior(likely)[1]).clamp(*_SCALES)
-    density = partial(point_at, model, model.latent_prior(), X, observed)
+    prior = model.latent_prior()
+
+    def log_density(H):
+        outputs = model.decode(H)
+        return observed_log_prob(likelihood, outputs, X, observed) + prior.log_prob(H)
+
+    density = partial(point_at, log_density)
     point, log_step = density(H), X.new_zeros(len(X), 1)
     burn_in, total = n_steps // 2, torch.zeros_like(X)
     for step in range(n_steps):
