@@ -17,7 +17,6 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
 from skgen.containers import as_frame, as_numbers
@@ -25,7 +24,15 @@ from skgen.curve import EMPTY, as_history, length
 from skgen.persistence import save
 from skgen.run import Run, rows_per_update
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
-from skgen.validation import _fit_context, as_generator, check_given, drawn
+from skgen.validation import (
+    _fit_context,
+    _safe_indexing,
+    as_generator,
+    check_given,
+    check_weights,
+    drawn,
+)
+from skgen.weights import Split, counted_rows, split
 
 _SCORED_ROWS = 1000  # training rows behind the learning curve
 
@@ -35,6 +42,8 @@ class Rows(NamedTuple):
 
     X: object
     """To train on, an array or a CSR matrix."""
+    weights: object
+    """Of these rows, or None where all count the same."""
     scored: tuple
     """Training rows and held-out rows, or None, of the learning curve."""
     dtype: np.dtype
@@ -66,14 +75,19 @@ class GenerativeEstimator(
     """The NamedTuple of the learning curve."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, *, X_val=None):
-        """Fit the model to the rows of X.
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None):
+        """Fit the model to the rows of X, whose order does not matter.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, data frame} of shape (n_samples, n_features)
             A frame of pandas or polars comes back from ``sample`` and ``impute``.
         y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            Whole numbers count rows: 2 is a row that is there twice, 0 one that is left
+            out. Of other weights only the shares matter, and of counts that add up to
+            more than a million and ten times n_samples: each epoch draws n_samples rows
+            by them.
         X_val : like X, of shape (n_val, n_features), default=None
             Held-out rows, for the learning curve and for early stopping.
 
@@ -90,8 +104,8 @@ class GenerativeEstimator(
         # some monitors ask for a y
         hooks = {"estimator": self, "X": X, "y": X if y is None else y}
         with features_restored_on_failure(self), self._surroundings():
-            rows, run = self._begin(X, X_val, is_fit=True)
-            trainer = self._trainer(rows.X, run)
+            rows, run = self._begin(X, X_val, sample_weight, is_fit=True)
+            trainer = self._trainer(rows.X, rows.weights, run)
             if run.continues_model:
                 # the model there is may stay the best
                 run.choose(*self._evaluate(run.state, *rows.scored)[1])
@@ -117,7 +131,7 @@ class GenerativeEstimator(
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """One pass over the rows of X in mini-batches, from where the model is.
 
         The learning rate is constant. `max_iter`, `early_stopping`, `warm_start` and
@@ -128,6 +142,8 @@ class GenerativeEstimator(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Any number of rows.
         y : Ignored
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in ``fit``.
 
         Returns
         -------
@@ -141,8 +157,8 @@ class GenerativeEstimator(
         2
         """
         with features_restored_on_failure(self), self._surroundings():
-            rows, run = self._begin(X, None, is_fit=False)
-            trainer = self._trainer(rows.X, run)
+            rows, run = self._begin(X, None, sample_weight, is_fit=False)
+            trainer = self._trainer(rows.X, rows.weights, run)
             with run.epoch():
                 run.state = self._train_epoch(trainer, run)
                 scores, _ = self._evaluate(run.state, *rows.scored)
@@ -276,7 +292,7 @@ class GenerativeEstimator(
         return X
 
     @abstractmethod
-    def _trainer(self, X, run):
+    def _trainer(self, X, weights, run):
         """What all epochs on the rows of X share; it is handed to `_train_epoch`."""
 
     @abstractmethod
@@ -362,9 +378,14 @@ class GenerativeEstimator(
     def _rows_per_update(self, n_samples):
         return rows_per_update(self.batch_size, n_samples, self._updates_per_epoch)
 
-    def _begin(self, X, X_val, *, is_fit):
+    def _begin(self, X, X_val, sample_weight, *, is_fit):
         """The rows, and the run at its beginning or where it was cut short."""
         started = time.perf_counter()
+        weights = check_weights(sample_weight, X)
+        if weights is not None and as_frame(X) is not None:
+            # a table is described by the rows that count
+            counted, weights = counted_rows(weights)
+            X = _safe_indexing(X, counted)
         resumes = hasattr(self, "_state") and (self.warm_start or not is_fit)
         state = self._state_to_resume() if resumes else None
         table = self._table if resumes else self._table_of(X)
@@ -377,28 +398,36 @@ class GenerativeEstimator(
             _check_same_rows(n_rows, unfinished.n_rows)
         rng = self._training_generator()
         seed = self._seed if resumes else int(rng.integers(2**31))
-        if X_val is None and self.early_stopping and is_fit and X.shape[0] > 1:
-            X, X_val = _held_out(X, self.validation_fraction, seed)
-        scored = self._scored_rows(X, X_val, seed)
+        X, weights, typical, held_out = self._split(X, X_val, weights, seed, is_fit)
+        X_val = held_out if X_val is None else X_val
+        scored = self._scored_rows(typical, X_val, seed)
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
             run = replace(unfinished, state=state, best_state=best)
             run.curve = self._curve
         elif resumes:
-            state = self._adapted(state, X)
+            state = self._adapted(state, typical)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             self._continue_history(run)
         else:
-            state = self._initial_state(X, table, rng)
+            state = self._initial_state(typical, table, rng)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             run.n_warmup = getattr(self, "kl_warmup", 0) if is_fit else 0
         X, train = (self._prepared(run.state, part) for part in (X, scored[0]))
         held_out = scored[1]
         if held_out is not None:
             held_out = self._prepared(run.state, held_out, "X_val")
-        rows = Rows(X, (train, held_out), dtype, table, seed)
+        rows = Rows(X, weights, (train, held_out), dtype, table, seed)
         run.seconds += time.perf_counter() - started
         return rows, run
+
+    def _split(self, X, X_val, weights, seed, is_fit):
+        """The rows of X to train on, and rows that are held out."""
+        if not is_fit and weights is None:
+            return Split(X, None, X, None)
+        holds_out = is_fit and self.early_stopping and X_val is None
+        fraction = self.validation_fraction if holds_out else 0
+        return split(X, weights, fraction, seed, in_order=not is_fit)
 
     def _new_run(self, state, is_fit, n_rows, patient):
         return Run(
@@ -521,17 +550,6 @@ def _shown(value):
     if isinstance(value, (list, tuple, np.ndarray)):
         return str([_shown(item) for item in value])
     return repr(value)
-
-
-def _held_out(X, fraction, seed):
-    """The rows of X to train on, and a random fraction of them that is held out."""
-    n_rows = X.shape[0]
-    if np.ceil(fraction * n_rows) >= n_rows:
-        raise ValueError(
-            f"validation_fraction={fraction} of X with {n_rows} rows leaves none to "
-            f"train on: lower it, or pass X_val."
-        )
-    return train_test_split(X, test_size=fraction, random_state=seed)
 
 
 def _check_same_rows(n_rows, n_rows_before):

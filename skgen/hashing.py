@@ -1,7 +1,9 @@
-"""Uniform numbers from a hash of rows: the same for a row, whatever stands beside it.
+"""Hashes of rows: the same for a row, whatever stands beside it and in any container.
 
 References
 ----------
+Carter, J. L. and Wegman, M. N. Universal classes of hash functions. Journal of Computer
+and System Sciences 18, 1979 (a linear hash of many words).
 Steele, G., Lea, D. and Flood, C. Fast splittable pseudorandom number generators. OOPSLA
 2014 (SplitMix64: the mixing function, and the sequence that a key starts).
 """
@@ -24,6 +26,16 @@ def uniforms(values, rows, columns):
     np.add.at(keys, rows, words)
     words = _mixed(_mixed(keys)[rows] + columns * _STEP)
     return (words >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)
+
+
+def row_keys(numbers):
+    """A 64-bit number for each row of whole numbers >= 0, dense or CSR."""
+    return numbers.astype(np.uint64) @ factors(numbers.shape[1])
+
+
+def factors(n_columns):
+    """Of the columns' numbers, whose sum is the key of a row."""
+    return _mixed(np.arange(n_columns, dtype=np.uint64))
 
 
 def _mixed(words):

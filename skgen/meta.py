@@ -42,7 +42,9 @@ from skgen.validation import (
     _routing_enabled,
     _safe_indexing,
     as_generator,
+    check_weights,
 )
+from skgen.weights import counted_rows
 
 
 class _DensityUser(BaseEstimator):
@@ -167,10 +169,17 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         >>> detector.predict([[0.5], [90]])
         array([ 1, -1])
         """
-        self.estimator_ = self._fitted(X, self._for_density(params))
+        params = self._for_density(params)
+        self.estimator_ = self._fitted(X, params)
         self._check_columns(X, reset=True)
+        weights, options = check_weights(params.get("sample_weight"), X), {}
+        if weights is not None:
+            rows, weights = counted_rows(weights)
+            X = _safe_indexing(_indexable(X), rows)
+        if weights is not None:
+            options = {"weights": weights, "method": "inverted_cdf"}
         scores = self.estimator_.score_samples(X)
-        self.offset_ = float(np.quantile(scores, self.contamination))
+        self.offset_ = float(np.quantile(scores, self.contamination, **options))
         return self
 
     def score_samples(self, X):

@@ -16,7 +16,12 @@ from sklearn.utils import _safe_indexing as _safe_indexing
 from sklearn.utils import check_random_state, check_scalar, gen_batches
 from sklearn.utils._metadata_requests import _routing_enabled as _routing_enabled
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_array,
+    validate_data,
+)
 
 from skgen.containers import as_frame, as_numbers
 from skgen.hashing import uniforms
@@ -127,6 +132,21 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
     columns = None if frame is None else frame.columns
     _check_finite(numbers, name, estimator, missing, columns)
     return numbers
+
+
+def check_weights(sample_weight, X):
+    """The weights of the rows of X as float64, finite and at least 0, or None."""
+    if sample_weight is None:
+        return None
+    rows = np.empty(_num_samples(X))
+    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+    if weights.min() < 0:
+        row = int(np.argmax(weights < 0))
+        raise ValueError(
+            f"sample_weight has {weights[row]} at row {row}: weights are at least 0, "
+            f"and a row of weight 0 is left out."
+        )
+    return weights
 
 
 def check_features(estimator, X, *, reset=False):

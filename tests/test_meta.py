@@ -196,6 +196,21 @@ def test_searches_and_pipelines():
     assert filling.fit(gaps, Y).score(gaps, Y) > 0.9
 
 
+@pytest.mark.parametrize("scale", [1, 0.3])
+def test_the_threshold_is_that_of_the_weighted_rows(scale):
+    weights = 1 + np.arange(len(X)) % 3
+    repeated = np.repeat(X, weights, axis=0)
+    detector = DensityOutlierDetector(KernelDensity(), contamination=0.2)
+    offset = clone(detector).fit(X, sample_weight=scale * weights).offset_
+    scores = np.sort(clone(detector).fit(repeated).score_samples(repeated))
+    # between two neighbouring rows, or on one of them
+    place = 0.2 * (len(scores) - 1)
+    low, high = scores[int(place) - 1], scores[int(place) + 2]
+    assert low - 1e-9 <= offset <= high + 1e-9
+    if scale == 1:
+        assert_allclose(offset, clone(detector).fit(repeated).offset_)
+
+
 @pytest.mark.parametrize("routing", [False, True])
 def test_weights_reach_the_density(routing):
     """A density of weights 0 and 1 is that of the rows with weight 1."""

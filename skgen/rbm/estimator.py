@@ -808,7 +808,7 @@ class BinaryRBM(GenerativeEstimator):
             rng=rng,
         )
 
-    def _trainer(self, X, run):
+    def _trainer(self, X, weights, run):
         sizes = X.shape[1], self.n_components
         if self.negative_phase == "exact":
             enumeration.check_size(*sizes)
@@ -822,7 +822,7 @@ class BinaryRBM(GenerativeEstimator):
         variance = max(state.largest_variance, largest_variance(X))
         state = state._replace(largest_variance=variance)
         run.state = followed(state, self._follows_log_partition(run, sizes))
-        return Trainer(X, settings, self._draws_rows())
+        return Trainer(X, settings, self._draws_rows(), weights)
 
     def _follows_log_partition(self, run, sizes):
         """Whether somebody looks at log Z while training, and it is not enumerated."""

@@ -27,6 +27,7 @@ from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
 from skgen.run import averaging_share
 from skgen.validation import dense_rows
+from skgen.weights import shuffled_rows
 
 N_PARTICLES = 100
 """Particles of rolling AIS."""
@@ -141,12 +142,13 @@ class Trainer:
     """Epochs over the rows of X in shuffled mini-batches.
 
     X is 0/1, dense or CSR; with `resample` it holds the probabilities of 1, and each
-    epoch draws its rows anew.
+    epoch draws its rows anew. So does one of rows of unequal weight.
     """
 
-    def __init__(self, X, settings, resample=False):
+    def __init__(self, X, settings, resample=False, weights=None):
         self.X = X
         self.settings = settings
+        self.weights = weights
         self.resample = resample
 
     @property
@@ -189,7 +191,8 @@ class Trainer:
         return state
 
     def _batches(self, rng):
-        rows, size = rng.permutation(self.X.shape[0]), self.settings.batch_size
+        size = self.settings.batch_size
+        rows = shuffled_rows(self.X.shape[0], self.weights, rng)
         return np.split(rows, range(size, rows.size, size))
 
 

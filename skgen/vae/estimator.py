@@ -817,7 +817,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _state_to_resume(self):
         return training.to_device(super()._state_to_resume(), self._resolve_device())
 
-    def _trainer(self, X, run):
+    def _trainer(self, X, weights, run):
         if run.n_epochs == 0 and run.n_warmup > run.n_left:
             raise ValueError(
                 f"kl_warmup={run.n_warmup} epochs is longer than max_iter="
@@ -835,7 +835,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         settings = training.Settings(*map(parameters.get, training.Settings._fields))
         if not sparse.issparse(X):
             X = torch.from_numpy(X).to(self._resolve_device())
-        return training.Trainer(X, settings, self._draws_rows())
+        return training.Trainer(X, settings, self._draws_rows(), weights)
 
     def _train_epoch(self, trainer, run):
         rates = run.learning_rates(self.learning_rate, trainer.n_updates)

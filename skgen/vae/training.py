@@ -24,6 +24,7 @@ from skgen.vae.missing import observed_entries
 from skgen.vae.networks import Autoencoder
 from skgen.vae.units import Moments, Units
 from skgen.validation import row_blocks, rows_as_float
+from skgen.weights import shuffled_rows
 
 _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
@@ -171,13 +172,15 @@ class _Compiled:
 class Trainer:
     """Trains models on the rows X, a tensor on their device or a CSR matrix.
 
-    With `resample`, X holds probabilities, and rows are drawn anew in every epoch. The
-    objective is compiled once for all epochs of the same model.
+    Every epoch draws anew which rows of unequal weight it has, and, with `resample`,
+    where X holds probabilities, the rows themselves. The objective is compiled once for
+    all epochs of the same model.
     """
 
-    def __init__(self, X, settings, resample=False):
+    def __init__(self, X, settings, resample=False, weights=None):
         self.X = X
         self.settings = settings
+        self.weights = weights
         self.resample = resample
         self.rank = parallel.rank()
         self._model = self._objective = None
@@ -216,7 +219,7 @@ class Trainer:
         return state
 
     def _shuffled_batches(self, rng, device):
-        order = rng.permutation(self.X.shape[0])
+        order = shuffled_rows(self.X.shape[0], self.weights, rng)
         if isinstance(self.X, torch.Tensor):
             order = torch.from_numpy(order).to(device)
         ends = [*self._starts[1:], len(order)]

@@ -73,7 +73,8 @@ def test_batch_normalisation_of_single_rows():
     assert model.n_iter_ == 1
 
 
-def test_only_X_val_is_metadata():
+def test_only_weights_and_X_val_are_metadata():
     for model in (skgen.BinaryRBM(), VariationalAutoencoder()):
         requests = model.get_metadata_routing()._serialize()
-        assert requests == {"fit": {"X_val": None}}
+        weights = {"sample_weight": None}
+        assert requests == {"fit": weights | {"X_val": None}, "partial_fit": weights}
