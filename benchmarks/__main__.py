@@ -7,6 +7,7 @@ from benchmarks.common import write_table
 
 MODULES = {
     "anomalies": "benchmarks.anomalies",
+    "classification": "benchmarks.classification",
     "imputation": "benchmarks.imputation",
     "rbm-defaults": "benchmarks.rbm_defaults",
     "rbm-likelihood": "benchmarks.rbm_likelihood",

@@ -13,7 +13,7 @@ import pathlib
 
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -37,9 +37,9 @@ CLASSIFIERS = {
     "gradient boosting": HistGradientBoostingClassifier(random_state=0),
 }
 SHARES = 0.0, 0.2, 0.5
-SETS = {"wine": load_wine, "breast cancer": load_breast_cancer}
+SETS = {"wine": load_wine, "breast cancer": load_breast_cancer, "digits": load_digits}
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 for ax, (title, load) in zip(axes, SETS.items()):
     X, y = load(return_X_y=True)
     rng = np.random.default_rng(0)

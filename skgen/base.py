@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
 from skgen.persistence import save
-from skgen.run import Run, rows_per_update
+from skgen.run import Run
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
 from skgen.validation import (
     _fit_context,
@@ -69,8 +69,6 @@ class GenerativeEstimator(
 
     _fixed_by_fit = ("n_components",)
     """Parameters that cannot change while training goes on."""
-    _updates_per_epoch = 100
-    """What ``batch_size="auto"`` aims at."""
     _scores = None
     """The NamedTuple of the learning curve."""
 
@@ -376,7 +374,14 @@ class GenerativeEstimator(
         return self.binarize == "sample"
 
     def _rows_per_update(self, n_samples):
-        return rows_per_update(self.batch_size, n_samples, self._updates_per_epoch)
+        auto = self.batch_size == "auto"
+        size = self._suitable_batch(n_samples) if auto else self.batch_size
+        return min(size, n_samples)
+
+    @staticmethod
+    @abstractmethod
+    def _suitable_batch(n_samples):
+        """What ``batch_size="auto"`` stands for."""
 
     def _begin(self, X, X_val, sample_weight, *, is_fit):
         """The rows, and the run at its beginning or where it was cut short."""

@@ -159,13 +159,6 @@ def _copied(state, other):
     return state.copied_onto(other)
 
 
-def rows_per_update(batch_size, n_samples, n_updates):
-    """`batch_size`, or for "auto" 10 to 100 rows that make about n_updates an epoch."""
-    if batch_size == "auto":
-        batch_size = min(max(n_samples // n_updates, 10), 100)
-    return min(batch_size, n_samples)
-
-
 def step_sizes(schedule, learning_rate, positions):
     """Learning rates at positions from 0 to 1 of a schedule.
 

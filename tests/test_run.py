@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgen.curve import as_history, from_history
-from skgen.run import Run, averaging_share, rows_per_update, step_sizes
+from skgen.run import Run, averaging_share, step_sizes
 
 
 class Scores(NamedTuple):
@@ -267,13 +267,3 @@ def test_the_average_is_over_the_last_tenth_until_the_decay_is_longer():
     assert_allclose(shares, [1.0, 0.5, 0.25])
     assert_allclose(averaging_share(0.99, 1, 10**6), 0.01)
     assert averaging_share(0, 1, 10**6) == 1
-
-
-def test_automatic_batches():
-    assert [rows_per_update("auto", n, 100) for n in (5, 300, 3000, 60_000)] == [
-        5,
-        10,
-        30,
-        100,
-    ]
-    assert rows_per_update(7, 5, 100) == 5

@@ -236,7 +236,6 @@ class BinaryRBM(GenerativeEstimator):
         "partition_method": [StrOptions({"auto", "exact", "rolling", "ais"})],
     }
 
-    _updates_per_epoch = 600
     _scores = Scores
 
     def __init__(
@@ -807,6 +806,10 @@ class BinaryRBM(GenerativeEstimator):
             n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
             rng=rng,
         )
+
+    @staticmethod
+    def _suitable_batch(n_samples):
+        return min(max(n_samples // 600, 10), 100)
 
     def _trainer(self, X, weights, run):
         sizes = X.shape[1], self.n_components

@@ -140,7 +140,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     weight_decay : float, default=0.0
         Decoupled (AdamW).
     batch_size : int or "auto", default="auto"
-        Rows per update. "auto" makes about 100 updates an epoch, of 10 to 100 rows.
+        Rows per update. "auto" is 3 sqrt(n_samples), but 10 to 200.
     max_iter : int, default=300
         Epochs at most.
     averaging : float, default=0.999
@@ -816,6 +816,10 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _state_to_resume(self):
         return training.to_device(super()._state_to_resume(), self._resolve_device())
+
+    @staticmethod
+    def _suitable_batch(n_samples):
+        return min(max(int(3 * n_samples**0.5), 10), 200)
 
     def _trainer(self, X, weights, run):
         if run.n_epochs == 0 and run.n_warmup > run.n_left:

@@ -59,7 +59,13 @@ class ObservedEntries(nn.Module):
         X = torch.where(observed, X, self.model.center)
         return observed_log_prob(self.model.likelihood, outputs, X, observed)
 
-    surrogate = log_prob
+    def surrogate(self, outputs, X):
+        """A function with the same gradient, if the likelihood has one for gaps."""
+        function = getattr(self.model.likelihood, "observed_surrogate", None)
+        if function is None:
+            return self.log_prob(outputs, X)
+        observed = ~torch.isnan(X)
+        return function(outputs, torch.where(observed, X, self.model.center), observed)
 
     def posterior(self, X):
         """q(h | x) of the row with the columns' means in place of NaN."""

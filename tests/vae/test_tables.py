@@ -1,18 +1,22 @@
 """Rows of mixed columns: the way back, and a likelihood that adds up to one."""
 
+import copy
 import itertools
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.integrate import quad
 
 from skgen.containers import as_frame
 from skgen.table import read_table, values_of
+from skgen.vae.missing import observed_log_prob
 from skgen.vae.tables import (
     TableLikelihood,
+    _slopes_of_cell,
     decoded,
     decoded_means,
     encoded,
@@ -172,3 +176,43 @@ def test_gradients_are_finite():
         log_cell_probability(low, low + width, slope).sum().backward()
         assert low.grad.isfinite().all()
         assert slope.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_surrogate_has_the_gradient_of_log_prob(gaps):
+    likelihood = copy.deepcopy(LIKELIHOOD).double()
+    rows = torch.from_numpy(encoded(TABLE, VALUES))
+    outputs = 3 * torch.randn(
+        (len(rows), likelihood.n_outputs), generator=torch.Generator().manual_seed(0)
+    )
+    outputs = outputs.double().requires_grad_()  # some log deviations are cut off
+    observed = torch.ones_like(rows, dtype=bool)
+    if gaps:
+        values = np.where(RNG.random(VALUES.shape) < 0.3, np.nan, VALUES)
+        observed = torch.from_numpy(~np.isnan(encoded(TABLE, values)))
+    functions = (
+        likelihood.observed_surrogate(outputs, rows, observed),
+        observed_log_prob(likelihood, outputs, rows, observed),
+    )
+    slopes = [torch.autograd.grad(f.sum(), outputs)[0] for f in functions]
+    assert_allclose(*slopes, rtol=1e-9, atol=1e-9)
+    if not gaps:
+        plain = likelihood.surrogate(outputs, rows)
+        assert_allclose(torch.autograd.grad(plain.sum(), outputs)[0], slopes[0])
+
+
+@pytest.mark.parametrize("width", [0, 1e-6, 1e-3, 0.02, 1.0, 30.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_slopes_of_a_cell(width, dtype):
+    """Far out they stay finite; elsewhere they are those that autograd finds."""
+    low = torch.linspace(-40, 40, 81, dtype=torch.float64) - width / 2
+    place = torch.zeros_like(low, requires_grad=True)
+    log_scale = torch.zeros_like(low, requires_grad=True)
+    ends = [(end - place) * torch.exp(-log_scale) for end in (low, low + width)]
+    log_cell_probability(*ends, -log_scale).sum().backward()
+    found = _slopes_of_cell(low.to(dtype), (low + width).to(dtype))
+    # a float32 cell of 1e-6 at 40 is a point, as its score is all that is known
+    rtol = {torch.float64: 1e-6, torch.float32: 2e-3}[dtype]
+    for mine, theirs in zip(found, (place.grad, log_scale.grad)):
+        assert mine.isfinite().all()
+        assert_allclose(mine.double(), theirs, rtol=rtol, atol=rtol)
