@@ -122,9 +122,10 @@ class VariationalAutoencoder(GenerativeEstimator):
         sigma^2 of likelihood="gaussian": one that is learned; one per feature; one per
         feature that depends on h; or a fixed one, in the units of X squared. A
         ``Gaussian`` object brings its own.
-    prior : {"normal", "mixture", "vamp"}, default="normal"
-        N(0, I), a learned mixture of 100 diagonal Gaussians, or the mixture of the
-        encoder's posteriors of 100 learned pseudo-inputs.
+    prior : {"normal", "mixture", "vamp", "flow"}, default="normal"
+        N(0, I), a learned mixture of 100 diagonal Gaussians, the mixture of the
+        encoder's posteriors of 100 learned pseudo-inputs, or N(0, I) taken through six
+        affine couplings.
     objective : {"elbo", "iwae"}, default="elbo"
         The bound that is maximised; with one importance sample "iwae" is the ELBO.
     n_importance_samples : int, default=1
@@ -239,7 +240,7 @@ class VariationalAutoencoder(GenerativeEstimator):
             StrOptions(set(likelihoods.NOISE_VARIANCES)),
             Interval(Real, 0, None, closed="neither"),
         ],
-        "prior": [StrOptions({"normal", "mixture", "vamp"})],
+        "prior": [StrOptions({"normal", "mixture", "vamp", "flow"})],
         "objective": [StrOptions({"elbo", "iwae"})],
         "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
         "beta": [Interval(Real, 0, None, closed="left")],

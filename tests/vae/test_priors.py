@@ -78,6 +78,43 @@ def test_draws_have_the_moments_of_the_prior(prior):
     assert torch.all((squares.mean(dim=0) - expected.variance).abs() < 4.5 * error)
 
 
+def flow(n_components=2):
+    generator = torch.Generator().manual_seed(3)
+    prior = priors.Flow(n_components, generator)
+    with torch.no_grad():
+        for coupling in prior.couplings:
+            for parameter in coupling.last.parameters():
+                parameter.normal_(0, 0.2, generator=generator)
+    return prior.double()
+
+
+def test_a_flow_is_normal_at_first():
+    H = draws(5, 7, 3)
+    prior = priors.Flow(3, torch.Generator()).double()
+    assert_allclose(prior.log_prob(H).detach(), priors.Normal().log_prob(H))
+    assert_array_equal(prior.transport(H, None).detach(), H)
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 5])
+def test_density_of_a_flow(n_components):
+    """By the Jacobian of the map from normal numbers, which autograd finds."""
+    prior, normal = flow(n_components), draws(6, n_components)
+    H = prior.transport(normal, None).detach()
+    for one, h in zip(normal, H):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda z: prior.transport(z[None], None)[0], one
+        )
+        expected = priors.Normal().log_prob(one) - torch.linalg.slogdet(jacobian)[1]
+        assert_allclose(prior.log_prob(h).detach(), expected)
+
+
+def test_density_of_a_flow_adds_up_to_one():
+    grid = torch.linspace(-25, 25, 1001, dtype=torch.float64)
+    H = torch.cartesian_prod(grid, grid)
+    total = flow().log_prob(H).detach().exp().sum() * (50 / 1000) ** 2
+    assert total == pytest.approx(1, abs=1e-3)
+
+
 def linear(n_in, n_out, seed):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -127,7 +164,7 @@ def test_active_units_tell_a_collapsed_latent():
     assert_array_equal(vae.active_units_, variance > 0.01)
 
 
-@pytest.mark.parametrize("prior", ["normal", "mixture", "vamp"])
+@pytest.mark.parametrize("prior", ["normal", "mixture", "vamp", "flow"])
 @pytest.mark.parametrize("objective", ["elbo", "iwae"])
 def test_estimator(prior, objective):
     X = load_iris().data
@@ -138,6 +175,7 @@ def test_estimator(prior, objective):
         objective=objective,
         n_importance_samples=3,
         learning_rate=0.01,
+        batch_size=10,
         max_iter=25,
         random_state=0,
     )
