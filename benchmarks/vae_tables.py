@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import KFold, ParameterGrid, cross_val_score
@@ -20,8 +20,17 @@ from sklearn.preprocessing import StandardScaler
 from skgen import VariationalAutoencoder
 
 BINARY = {"n_components": (16, 50), "prior": ("normal", "mixture")}
-CONTINUOUS = {"n_components": (3, 10), "learning_rate": (2e-3, 5e-3, 1e-2)}
-SETS = {"iris": load_iris, "wine": load_wine, "breast cancer": load_breast_cancer}
+CONTINUOUS = {
+    "n_components": (3, 10),
+    "learning_rate": (2e-3, 5e-3),
+    "prior": ("mixture", "flow"),
+}
+SETS = {
+    "iris": load_iris,
+    "wine": load_wine,
+    "breast cancer": load_breast_cancer,
+    "diabetes": load_diabetes,
+}
 
 
 def run(path, quick):
@@ -80,7 +89,7 @@ def continuous(quick):
         scores = [score for score, _ in chosen]
         row = {"data": name, "VAE": round(float(np.mean(scores)), 2)}
         row["+-"] = round(float(np.std(scores) / np.sqrt(len(chosen))), 2)
-        row["chosen"] = " ".join(point for _, point in chosen)
+        row["chosen"] = "; ".join(point for _, point in chosen)
         peers = {
             "GaussianMixture": [
                 GaussianMixture(k, covariance_type=kind, n_init=3, random_state=0)
@@ -102,9 +111,11 @@ def continuous(quick):
 def best_of_grid(X, X_test, quick):
     fits = []
     for point in ParameterGrid(CONTINUOUS):
-        parameters = point | {"noise_variance": "heteroscedastic", "prior": "mixture"}
+        parameters = point | {"noise_variance": "heteroscedastic"}
         parameters |= {"max_iter": 5} if quick else {}
         vae, _, held_out = fitted(parameters, X)
-        fits.append((held_out, vae, "{n_components}/{learning_rate}".format(**point)))
+        fits.append(
+            (held_out, vae, "{n_components}/{learning_rate}/{prior}".format(**point))
+        )
     _, vae, point = max(fits, key=lambda fit: fit[0])
     return vae.log_likelihood(X_test, n_samples=1000, random_state=1).mean(), point
