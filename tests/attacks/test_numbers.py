@@ -157,14 +157,15 @@ def batches(seed=0):
 def test_a_column_that_is_constant_in_the_first_batch(likelihood, gap, tmp_path):
     """It costs some nats, not millions."""
     first, *others, last = batches()
-    vae = quick(likelihood=likelihood, hidden_layer_sizes=(16,))
+    options = {"hidden_layer_sizes": (16,), "batch_size": 10}
+    vae = quick(likelihood=likelihood, **options)
     for _ in range(5):
         vae.partial_fit(first)
     for rows in others:
         vae.partial_fit(rows)
     vae.save(tmp_path / "vae")
     vae = skgen.load(tmp_path / "vae").partial_fit(others[0])
-    known = quick(likelihood=likelihood, hidden_layer_sizes=(16,), max_iter=5)
+    known = quick(likelihood=likelihood, max_iter=5, **options)
     known.fit(np.concatenate(others))
     assert vae.score(last) > known.score(last) - gap
 
@@ -250,6 +251,6 @@ def test_scores_of_large_counts_in_float32():
     rng = np.random.default_rng(0)
     h = rng.normal(size=(200, 1))
     rows = rng.poisson(1e6 * np.exp(0.3 * h * [1, -1, 0.5])).astype(float)
-    vae = quick(likelihood="poisson", max_iter=10).fit(rows)
+    vae = quick(likelihood="poisson", batch_size=10, max_iter=10).fit(rows)
     as_float32 = vae.score_samples(rows[:20].astype(np.float32))
     assert_allclose(as_float32, vae.score_samples(rows[:20]), atol=0.1)

@@ -290,6 +290,7 @@ def test_better_than_the_mean_of_the_columns(binarize):
         likelihood="bernoulli",
         binarize=binarize,
         learning_rate=0.01,
+        batch_size=10,
         max_iter=10,
         early_stopping=False,
     ).fit(grey[:600])
@@ -309,7 +310,8 @@ def test_columns_of_different_kinds(wine):
     likelihood = ColumnLikelihood(
         [("gaussian", [0, 1]), ("categorical", [2, 3, 4]), ("poisson", [5])]
     )
-    vae = quick(likelihood=likelihood, learning_rate=0.02, max_iter=30).fit(X)
+    vae = quick(likelihood=likelihood, batch_size=10, learning_rate=0.02, max_iter=30)
+    vae.fit(X)
     X[::2, 2:5] = X[1::4, 5] = X[::3, 0] = NAN
     filled = vae.impute(X)
     assert_array_equal(filled[:, 2:5].sum(axis=1), 1)
