@@ -333,6 +333,18 @@ class GenerativeEstimator(
         frame = as_frame(X)
         return None if frame is None else read_numbers(frame)
 
+    @contextmanager
+    def _sharing_cells(self, X):
+        """Describe the numbers of a frame as in X, of which ``fit`` sees a part.
+
+        Densities of different parts can then be compared.
+        """
+        self._cells = self._table_of(X)
+        try:
+            yield
+        finally:
+            del self._cells
+
     def _as_given(self, X, like=None, *, means=False):
         """Rows as a frame if the model was fitted to one, with the index of `like`.
 

@@ -48,35 +48,44 @@ class Marginal(NamedTuple):
     """That write all values, or more than there are in a float64."""
 
 
-def fit_marginal(values, *, whole=False):
+def fit_marginal(values, *, whole=False, like=None):
     """The map of a column of finite numbers; `whole` says that they are integers.
 
-    It has about as many bins as the square root of the number of values.
+    It has about as many bins as the square root of the number of values. Cells are
+    those of `like`, the map of rows of which these are a part.
     """
     distinct, counts = np.unique(values, return_counts=True)
     if np.abs(distinct[[0, -1]]).max() > _LARGEST:
         raise ValueError(f"values beyond {_LARGEST}: divide them by a constant")
-    step = _step(distinct, whole)
+    step = _step(distinct, whole) if like is None else like.step
     target = len(values) / np.clip(int(np.sqrt(len(values))), 1, _MOST_BINS)
     is_atom = counts >= max(target, 2)
-    if len(distinct) == 1:
+    if len(distinct) == 1 and like is None:
         is_atom, step = np.array([True]), step or abs(distinct[0]) or 1.0
-    half = np.full(len(distinct), step / 2)
-    if not step:
-        half = np.where(is_atom, _nearest(distinct) / 2, 0)
-    edges, masses = _bins(distinct, counts, half, is_atom, target)
+    half, nearest = np.full(len(distinct), step / 2), _nearest(distinct)
+    if like is not None and not step:
+        is_atom = np.isin(distinct, like.repeated)
+        number = np.searchsorted(like.repeated, distinct[is_atom])
+        half[is_atom] = like.widths[number] / 2
+        nearest = np.fmin(nearest, like.high - like.low)
+    elif not step:
+        half = np.where(is_atom, nearest / 2, 0)
+    ends = np.where(half > 0, half, nearest / 2)[[0, -1]]
+    edges, masses = _bins(distinct, counts, half, is_atom, target, ends)
     if not (np.diff(edges) > 0).all():
         raise ValueError(
             "values so close together that float64 can hardly tell them apart: "
             "subtract a constant, or multiply by one"
         )
-    repeated = distinct[is_atom] if not step else distinct[:0]
+    repeated, widths = distinct[is_atom], 2 * half[is_atom]
+    if step or like is not None:
+        repeated, widths = (distinct[:0], half[:0]) if step else like[3:5]
     return Marginal(
         edges,
         _normal_scores(masses),
         float(step),
         repeated,
-        2 * half[is_atom] if not step else half[:0],
+        widths,
         float(distinct[0]),
         float(distinct[-1]),
         _decimals(distinct),
@@ -171,8 +180,10 @@ def _cell(marginal, x):
     return np.where(inside, middle, x), np.where(inside, width, 0.0)
 
 
-def _bins(distinct, counts, half, is_atom, target):
+def _bins(distinct, counts, half, is_atom, target, ends):
     """Edges of bins of about `target` rows, and rows in them and beyond both ends.
+
+    The edges begin and end at these distances from the first and the last value.
 
     A bin of its own holds each value that repeats often. Between two of them there is
     an empty bin.
@@ -192,7 +203,6 @@ def _bins(distinct, counts, half, is_atom, target):
     kept = np.column_stack([np.full(len(after), True), gap])
     inner = np.column_stack([np.where(gap, upper, middle), lower])[kept]
     rows = np.column_stack([sums[:-1], np.full(len(after), _PSEUDO_COUNT)])[kept]
-    ends = np.where(half > 0, half, _nearest(distinct) / 2)[[0, -1]]
     edges = np.concatenate([[distinct[0] - ends[0]], inner, [distinct[-1] + ends[1]]])
     masses = [_PSEUDO_COUNT], rows, sums[-1:], [_PSEUDO_COUNT]
     return edges, np.concatenate(masses)

@@ -52,14 +52,18 @@ class _DensityUser(BaseEstimator):
 
     _parameter_constraints = {"estimator": "no_validation"}
 
-    def _fitted(self, X, params):
-        """A clone of the density, fitted to rows of X."""
+    def _fitted(self, X, params, among=None):
+        """A clone of the density, fitted to rows of X, which may be `among` others."""
         if not hasattr(self.estimator, "score_samples"):
             raise TypeError(
                 f"estimator={self.estimator!r} has no score_samples: pass an estimator "
                 f"of a density, such as VariationalAutoencoder or GaussianMixture."
             )
-        return clone(self.estimator).fit(X, **params)
+        density = clone(self.estimator)
+        if as_frame(among) is None or not hasattr(density, "_sharing_cells"):
+            return density.fit(X, **params)
+        with density._sharing_cells(among):
+            return density.fit(X, **params)
 
     def _check_columns(self, X, reset=False):
         """Columns are those of ``fit``; what else is wrong the density says."""
@@ -347,7 +351,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
             rows = np.flatnonzero(codes == code)
             parts = {name: _part(value, rows, len(y)) for name, value in params.items()}
             try:
-                density = self._fitted(_safe_indexing(X, rows), parts)
+                density = self._fitted(_safe_indexing(X, rows), parts, among=X)
             except ValueError as error:
                 raise ValueError(
                     f"The density of class {label!r} cannot be fitted to its "

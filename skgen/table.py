@@ -69,10 +69,12 @@ class Table(NamedTuple):
         return [column.name for column in self.columns]
 
 
-def read_table(frame, kinds, name="X"):
+def read_table(frame, kinds, name="X", like=None):
     """The table of a frame of mixed columns, from its dtypes and its values.
 
     `kinds` maps names of columns to "number" or "category" where the dtype misleads.
+    The cells of numbers are those of `like`, the table of more rows, so that densities
+    of either are of the same kind.
     """
     for column, kind in kinds.items():
         if column not in frame.columns:
@@ -85,8 +87,12 @@ def read_table(frame, kinds, name="X"):
                 f"likelihood calls the column {column!r} {kind!r}: use one of {KINDS}."
             )
     columns = tuple(
-        _read_column(series, label, kinds.get(label), name)
-        for label, series in zip(frame.columns, frame.iter_columns())
+        _read_column(series, label, kinds.get(label), name, whole)
+        for label, series, whole in zip(
+            frame.columns,
+            frame.iter_columns(),
+            [None] * len(frame.columns) if like is None else like.columns,
+        )
     )
     return Table(columns, str(frame.implementation.value), mixed=True)
 
@@ -213,7 +219,7 @@ def frame_of(table, values, like=None):
     return native
 
 
-def _read_column(series, label, kind, name):
+def _read_column(series, label, kind, name, like=None):
     native, series = _dtype_of(series), _in_utc(series)
     dtype, kind = series.dtype, kind or _kind_of(series, label, name)
     place = f"{name} has the column {label!r}"
@@ -242,10 +248,13 @@ def _read_column(series, label, kind, name):
         low, high = int(known.min()), int(known.max())
         if max(-low, high) > _LARGEST_EXACT and high - low < _LARGEST_RANGE:
             column = column._replace(origin=low)
+    if like is not None:
+        column = column._replace(origin=like.origin)
     values = _coded(column, series, name)
-    whole = dtype.is_integer() or column.ticks is not None
+    options = {"whole": dtype.is_integer() or column.ticks is not None}
+    options["like"] = None if like is None else like.marginal
     try:
-        marginal = fit_marginal(values[~np.isnan(values)], whole=whole)
+        marginal = fit_marginal(values[~np.isnan(values)], **options)
     except ValueError as error:
         raise ValueError(f"{place} with {error}.") from error
     return column._replace(marginal=marginal)

@@ -95,17 +95,19 @@ def order_of_rows(X, weights=None):
 
 
 def _ranks_of_entries(X):
-    """Ranks of the entries of a CSR matrix among those of their column, from 1."""
+    """Ranks of the entries of a CSR matrix in their column, where a zero has rank 0.
+
+    The first rank is 1, or 0 in a column without zeros.
+    """
     order = np.lexsort((X.data, X.indices))
     values, columns = X.data[order], X.indices[order]
     begins = np.diff(columns, prepend=-1) > 0
     differs = begins.copy()
     differs[1:] |= values[1:] != values[:-1]
     count = np.cumsum(differs)
+    has_zeros = np.bincount(columns, minlength=X.shape[1]) < X.shape[0]
     ranks = np.empty(len(order), np.uint64)
-    ranks[order] = (
-        1 + count - np.repeat(count[begins], np.bincount(np.cumsum(begins))[1:])
-    )
+    ranks[order] = count - count[begins][np.cumsum(begins) - 1] + has_zeros[columns]
     return ranks
 
 

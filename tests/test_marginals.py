@@ -163,3 +163,30 @@ def test_missing_values_stay_missing():
     low, high, _ = cells_of(fit_marginal(COLUMNS["prices"]), np.array([np.nan]))
     assert np.isnan(low).all() and np.isnan(high).all()
     assert np.isnan(value_at(fit_marginal(NORMAL), np.array([np.nan]))).all()
+
+
+@pytest.mark.parametrize("part", [slice(None, 50), slice(7, 8), "positive"])
+@pytest.mark.parametrize(
+    "name", ["normal", "many zeros", "prices", "tens", "one value"]
+)
+def test_a_part_of_a_column_has_the_cells_of_the_whole(name, part):
+    x = COLUMNS[name]
+    whole = fit_marginal(x)
+    rows = x[x > 0] if part == "positive" else x[part]
+    marginal = fit_marginal(rows, like=whole)
+    assert marginal.step == whole.step
+    cells = [cells_of(m, x) for m in (marginal, whole)]
+    are_points = [low == high for low, high, _ in cells]
+    np.testing.assert_array_equal(*are_points)
+    widths = [measure[~are_points[0]] for _, _, measure in cells]
+    np.testing.assert_array_equal(*widths)
+    if marginal.step:
+        return
+    ends = np.sort(quantile(marginal, np.array([-9.0, 9.0])))
+    bounds = marginal.repeated + np.array([[-0.5], [0.5]]) * marginal.widths
+    edges = np.unique(np.concatenate([ends, marginal.edges, bounds.ravel()]))
+    mass = sum(
+        quad(lambda v: np.exp(log_density(marginal, np.array(v))), a, b)[0]
+        for a, b in itertools.pairwise(edges)
+    )
+    assert mass == pytest.approx(1, abs=1e-6)

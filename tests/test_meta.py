@@ -230,3 +230,23 @@ def test_weights_reach_the_density(routing):
                 getattr(alone, "estimators_", None) or [alone.estimator_],
             ):
                 assert_allclose(one.score_samples(X), other.score_samples(X), rtol=1e-6)
+
+
+def test_classes_of_a_frame_share_their_cells():
+    """One value off the grid of the others does not decide between equal classes."""
+    rng = np.random.default_rng(0)
+    x = 10.0 * rng.poisson(5, 400)
+    y = np.arange(400) % 2
+    x[1] = 0.5
+    frame = pd.DataFrame({"x": x, "ticks": 5 * rng.integers(0, 2, 400)})
+    frame.loc[y == 0, "ticks"] *= 2
+    density = VariationalAutoencoder(
+        1, hidden_layer_sizes=(), max_iter=2, random_state=0
+    )
+    classifier = GenerativeClassifier(density).fit(frame[["x"]], y)
+    proba = classifier.predict_proba(frame[["x"]][2:])
+    assert np.abs(proba[:, 0] - 0.5).mean() < 0.15
+    classifier = GenerativeClassifier(density).fit(frame[["ticks"]], y)
+    # 0 and 5 of one class, 0 and 10 of the other: P(0) is the same
+    zero = classifier.predict_proba(pd.DataFrame({"ticks": [0]}))
+    assert_allclose(zero, 0.5, atol=0.1)

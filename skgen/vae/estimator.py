@@ -738,7 +738,9 @@ class VariationalAutoencoder(GenerativeEstimator):
                 f"likelihood={kinds} names columns of a data frame, but X is a "
                 f"{type(X).__name__}: pass a frame, or a ColumnLikelihood."
             )
-        return None if frame is None else read_table(frame, kinds)
+        if frame is None:
+            return None
+        return read_table(frame, kinds, like=getattr(self, "_cells", None))
 
     @staticmethod
     def _is_mixed(table):
