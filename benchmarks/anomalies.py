@@ -67,6 +67,9 @@ def tasks(path, quick):
     """Ordinary rows, and anomalies or None for shuffled rows, by name of the data."""
     if path is not None:
         frame = pd.read_csv(path).dropna().drop(columns="part")
+        texts = frame.select_dtypes(exclude="number").columns
+        # a rare category may be in the other half alone
+        frame = frame.astype(dict.fromkeys(texts, "category"))
         return {"Adult": [(frame[: 1000 if quick else 2 * MOST], None)]}
     cancer, digits = load_breast_cancer(as_frame=True), load_digits()
     benign = cancer.target == 1
