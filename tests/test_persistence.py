@@ -56,6 +56,7 @@ MODELS = {
         VariationalAutoencoder(2, prior="vamp", likelihood="bernoulli", **SMALL),
         BINARY.astype(int),
     ),
+    "flow vae": (VariationalAutoencoder(2, prior="flow", **SMALL), WINE),
     "linear vae": (
         VariationalAutoencoder(2, **SMALL | {"hidden_layer_sizes": ()}),
         WINE,

@@ -165,8 +165,10 @@ class Coupling(nn.Module):
 
     def steps(self, H):
         """Log scales and shifts of the latents, 0 for those that stay."""
-        hidden = functional.silu(self.first(H.where(~self.changes, 0)))
-        log_scale, shift = self.last(hidden).chunk(2, dim=-1)
+        # in full precision: what the couplings scale by adds up
+        with torch.autocast(H.device.type, enabled=False):
+            hidden = functional.silu(self.first(H.where(~self.changes, 0)))
+            log_scale, shift = self.last(hidden).chunk(2, dim=-1)
         log_scale = _LARGEST_STRETCH * torch.tanh(log_scale / _LARGEST_STRETCH)
         return log_scale.where(self.changes, 0), shift.where(self.changes, 0)
 
@@ -197,7 +199,7 @@ class Flow(nn.Module):
 
     def log_prob(self, H):
         """log p(h) of each row of H, nats."""
-        log_volume = 0
+        H, log_volume = _full_precision(H), 0
         for coupling in self.couplings:
             log_scale, shift = coupling.steps(H)
             H = H * torch.exp(log_scale) + shift

@@ -108,6 +108,19 @@ def test_density_of_a_flow(n_components):
         assert_allclose(prior.log_prob(h).detach(), expected)
 
 
+def test_density_of_a_flow_under_autocast():
+    prior, H = flow().float(), draws(50, 2).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = H.bfloat16()
+        assert_array_equal(prior.log_prob(H).detach(), _outside(prior, H))
+        assert prior.log_prob(rounded).dtype == torch.float32
+
+
+def _outside(prior, H):
+    with torch.autocast("cpu", enabled=False):
+        return prior.log_prob(H).detach()
+
+
 def test_density_of_a_flow_adds_up_to_one():
     grid = torch.linspace(-25, 25, 1001, dtype=torch.float64)
     H = torch.cartesian_prod(grid, grid)
