@@ -32,6 +32,7 @@ VAE_ORDER = [
     "tables",
     "priors",
     "networks",
+    "flow",
     "start",
     "revision",
     "missing",

@@ -29,15 +29,28 @@ def mlp(n_in, hidden_layer_sizes, n_out, activation, generator=None):
     sizes = (n_in, *hidden_layer_sizes, n_out)
     layers = []
     for width_in, width_out in itertools.pairwise(sizes):
-        linear = _linear(width_in, width_out)
-        for parameter in linear.parameters():  # the distribution nn.Linear draws from
-            nn.init.uniform_(parameter, -(width_in**-0.5), width_in**-0.5, generator)
-        layers += [linear, ACTIVATIONS[activation]()]
+        layer = linear(width_in, width_out, generator)
+        layers += [layer, ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
 
-def _linear(n_in, n_out):
-    """A linear layer without values yet."""
+def linear(n_in, n_out, generator=None):
+    """A linear layer with weights of the distribution that nn.Linear draws from."""
+    layer = _empty_linear(n_in, n_out)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -(n_in**-0.5), n_in**-0.5, generator)
+    return layer
+
+
+def zero_linear(n_in, n_out):
+    """A linear layer whose weights are 0."""
+    layer = _empty_linear(n_in, n_out)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def _empty_linear(n_in, n_out):
     settings = {"dtype": torch.float32, "device": "cpu"}
     return nn.utils.skip_init(nn.Linear, n_in, n_out, **settings)
 
@@ -50,15 +63,11 @@ class LinearSkip(nn.Module):
 
     def __init__(self, n_in, hidden_layer_sizes, n_out, activation, generator=None):
         super().__init__()
-        self.linear = _linear(n_in, n_out)
-        ends = [self.linear]
+        self.linear = zero_linear(n_in, n_out)
         self.layers = None
         if hidden_layer_sizes:
             self.layers = mlp(n_in, hidden_layer_sizes, n_out, activation, generator)
-            ends.append(self.layers[-1])
-        for layer in ends:
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            self.layers[-1] = zero_linear(hidden_layer_sizes[-1], n_out)
 
     def forward(self, X):
         linear = self.linear(X)

@@ -9,8 +9,6 @@ mean and log standard deviation of q(h | x). Only ``VampPrior`` uses it, once pe
 References
 ----------
 Tomczak, J. M. and Welling, M. VAE with a VampPrior. AISTATS 2018.
-Dinh, L., Sohl-Dickstein, J. and Bengio, S. Density estimation using Real NVP. ICLR 2017
-(affine couplings).
 """
 
 import math
@@ -18,13 +16,9 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 N_PARTS = 100
 """Number of Gaussians in a mixture, and of pseudo-inputs."""
-_N_COUPLINGS = 6
-_WIDTH = 64  # of the hidden layer of a coupling
-_LARGEST_STRETCH = 2.0  # log of what one coupling scales a latent by
 
 
 def log_normal(H, mean, log_std):
@@ -54,7 +48,7 @@ class Normal:
 
     def sample(self, shape, generator):
         """Draws of the given shape, (n_samples, n_components)."""
-        return _standard_normal(shape, generator)
+        return standard_normal(shape, generator)
 
     def transport(self, normal, uniform):
         """Draws made of standard normal numbers, shape (n_samples, n_components)."""
@@ -76,7 +70,7 @@ class GaussianMixture(NamedTuple):
         rows = H.reshape(-1, H.shape[-1])
         # the two products for -|h - m|^2 / 2 s^2 nearly cancel: full precision
         with torch.autocast(H.device.type, enabled=False):
-            log_density = _mixture_log_density(*map(_full_precision, (rows, *self)))
+            log_density = _mixture_log_density(*map(full_precision, (rows, *self)))
         return log_density.reshape(H.shape[:-1])
 
     def kl(self, H, mean, log_std):
@@ -88,7 +82,7 @@ class GaussianMixture(NamedTuple):
         part = torch.multinomial(
             self.log_weights.exp(), shape[0], replacement=True, generator=generator
         )
-        noise = _standard_normal(shape, generator)
+        noise = standard_normal(shape, generator)
         return self.means[part] + torch.exp(self.log_stds[part]) * noise
 
     def transport(self, normal, uniform):
@@ -106,11 +100,13 @@ def _mixture_log_density(rows, means, log_stds, log_weights):
     return torch.logsumexp(log_weights - 0.5 * (squares + constant), dim=-1)
 
 
-def _full_precision(values):
+def full_precision(values):
+    """The values in float32 at least."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _standard_normal(shape, generator):
+def standard_normal(shape, generator):
+    """Standard normal numbers, float32."""
     settings = {"dtype": torch.float32, "device": generator.device}
     return torch.randn(shape, generator=generator, **settings)
 
@@ -128,7 +124,7 @@ class Mixture(nn.Module):
     def __init__(self, n_components, generator):
         super().__init__()
         shape = N_PARTS, n_components
-        self.means = nn.Parameter(_standard_normal(shape, generator))
+        self.means = nn.Parameter(standard_normal(shape, generator))
         self.log_stds = nn.Parameter(torch.zeros_like(self.means))
         self.log_weights = nn.Parameter(self.means.new_zeros(N_PARTS))
 
@@ -151,86 +147,3 @@ class VampPrior(nn.Module):
         means, log_stds = encode(self.inputs)
         log_weights = means.new_full((len(means),), -math.log(len(means)))
         return GaussianMixture(means, log_stds, log_weights)
-
-
-class Coupling(nn.Module):
-    """Scales and shifts one half of the latents by functions of the other half."""
-
-    def __init__(self, n_components, is_even, generator):
-        super().__init__()
-        changes = torch.arange(n_components, device="cpu") % 2 == (not is_even)
-        self.register_buffer("changes", changes, persistent=False)
-        self.first = _linear(n_components, _WIDTH, generator)
-        self.last = _linear(_WIDTH, 2 * n_components, None)
-
-    def steps(self, H):
-        """Log scales and shifts of the latents, 0 for those that stay."""
-        # in full precision: what the couplings scale by adds up
-        with torch.autocast(H.device.type, enabled=False):
-            hidden = functional.silu(self.first(H.where(~self.changes, 0)))
-            log_scale, shift = self.last(hidden).chunk(2, dim=-1)
-        log_scale = _LARGEST_STRETCH * torch.tanh(log_scale / _LARGEST_STRETCH)
-        return log_scale.where(self.changes, 0), shift.where(self.changes, 0)
-
-
-def _linear(n_in, n_out, generator):
-    """A linear layer with weights drawn by the generator, or zero without one."""
-    settings = {"dtype": torch.float32, "device": "cpu"}
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, **settings)
-    for parameter in layer.parameters():
-        if generator is None:
-            nn.init.zeros_(parameter)
-        else:
-            nn.init.uniform_(parameter, -(n_in**-0.5), n_in**-0.5, generator)
-    return layer
-
-
-class Flow(nn.Module):
-    """N(0, I) taken through affine couplings, which change nothing at first."""
-
-    def __init__(self, n_components, generator):
-        super().__init__()
-        self.couplings = nn.ModuleList(
-            Coupling(n_components, k % 2 == 0, generator) for k in range(_N_COUPLINGS)
-        )
-
-    def forward(self, encode):
-        return self
-
-    def log_prob(self, H):
-        """log p(h) of each row of H, nats."""
-        H, log_volume = _full_precision(H), 0
-        for coupling in self.couplings:
-            log_scale, shift = coupling.steps(H)
-            H = H * torch.exp(log_scale) + shift
-            log_volume = log_volume + log_scale.sum(dim=-1)
-        return Normal().log_prob(H) + log_volume
-
-    def kl(self, H, mean, log_std):
-        """log q(h | x) - log p(h) at draws H from q: on average KL[q || p], nats."""
-        return log_normal(H, mean, log_std) - self.log_prob(H)
-
-    def sample(self, shape, generator):
-        """Draws of the given shape, (n_samples, n_components)."""
-        return self.transport(_standard_normal(shape, generator), None)
-
-    def transport(self, normal, uniform):
-        """Draws made of standard normal numbers, shape (n_samples, n_components)."""
-        H = normal
-        for coupling in reversed(self.couplings):
-            log_scale, shift = coupling.steps(H)
-            H = (H - shift) * torch.exp(-log_scale)
-        return H
-
-
-def new_prior(name, n_components, n_features, generator):
-    """The prior of this name; the pseudo-inputs of a VampPrior are zero."""
-    if name == "mixture":
-        return Mixture(n_components, generator)
-    if name == "vamp":
-        return VampPrior(
-            torch.zeros(N_PARTS, n_features, dtype=torch.float32, device="cpu")
-        )
-    if name == "flow":
-        return Flow(n_components, generator)
-    return StandardNormal()

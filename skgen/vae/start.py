@@ -27,6 +27,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import aslinearoperator, svds
 from torch import nn
 
+from skgen.vae.flow import Flow
 from skgen.vae.likelihoods import Gaussian, holds_counts
 from skgen.vae.networks import (
     Affine,
@@ -36,7 +37,7 @@ from skgen.vae.networks import (
     as_network,
     mlp,
 )
-from skgen.vae.priors import N_PARTS, new_prior
+from skgen.vae.priors import N_PARTS, Mixture, StandardNormal, VampPrior
 from skgen.vae.tables import TableLikelihood, linear_maps
 from skgen.vae.units import moments_of
 from skgen.validation import rows_as_float
@@ -79,8 +80,21 @@ def new_model(parameters, likelihood, mean, std, generator):
         last.bias.data += shift
     else:
         decoder = as_network(parameters.decoder, "decoder", n_latents, n_out)
-    prior = new_prior(parameters.prior, n_latents, n_in, generator)
+    prior = _new_prior(parameters.prior, n_latents, n_in, generator)
     return Autoencoder(encoder, decoder, likelihood, n_latents, prior, mean)
+
+
+def _new_prior(name, n_components, n_features, generator):
+    """The prior of this name; the pseudo-inputs of a VampPrior are zero."""
+    if name == "mixture":
+        return Mixture(n_components, generator)
+    if name == "vamp":
+        return VampPrior(
+            torch.zeros(N_PARTS, n_features, dtype=torch.float32, device="cpu")
+        )
+    if name == "flow":
+        return Flow(n_components, generator)
+    return StandardNormal()
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torch import distributions
 
 from skgen import VariationalAutoencoder
 from skgen.vae import bounds, priors
+from skgen.vae.flow import Flow
 from skgen.vae.likelihoods import Gaussian
 from skgen.vae.networks import Autoencoder
 
@@ -80,7 +81,7 @@ def test_draws_have_the_moments_of_the_prior(prior):
 
 def flow(n_components=2):
     generator = torch.Generator().manual_seed(3)
-    prior = priors.Flow(n_components, generator)
+    prior = Flow(n_components, generator)
     with torch.no_grad():
         for coupling in prior.couplings:
             for parameter in coupling.last.parameters():
@@ -90,7 +91,7 @@ def flow(n_components=2):
 
 def test_a_flow_is_normal_at_first():
     H = draws(5, 7, 3)
-    prior = priors.Flow(3, torch.Generator()).double()
+    prior = Flow(3, torch.Generator()).double()
     assert_allclose(prior.log_prob(H).detach(), priors.Normal().log_prob(H))
     assert_array_equal(prior.transport(H, None).detach(), H)
 
