@@ -71,6 +71,8 @@ class GenerativeEstimator(
     """Parameters that cannot change while training goes on."""
     _scores = None
     """The NamedTuple of the learning curve."""
+    _whole = None
+    """The table of a frame of mixed columns, of which ``fit`` is to see a part."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None, *, X_val=None):
@@ -82,10 +84,9 @@ class GenerativeEstimator(
             A frame of pandas or polars comes back from ``sample`` and ``impute``.
         y : Ignored
         sample_weight : array-like of shape (n_samples,), default=None
-            Whole numbers count rows: 2 is a row that is there twice, 0 one that is left
-            out. Of other weights only the shares matter, and of counts that add up to
-            more than a million and ten times n_samples: each epoch draws n_samples rows
-            by them.
+            A whole number is a count: 2 stands for a row that is there twice, 0 leaves
+            it out. Other weights are shares: each epoch draws n_samples rows by them.
+            So are counts that add up to more than a million and ten times n_samples.
         X_val : like X, of shape (n_val, n_features), default=None
             Held-out rows, for the learning curve and for early stopping.
 
@@ -332,18 +333,6 @@ class GenerativeEstimator(
         """What describes the columns of a frame; None of an array."""
         frame = as_frame(X)
         return None if frame is None else read_numbers(frame)
-
-    @contextmanager
-    def _sharing_cells(self, X):
-        """Describe the numbers of a frame as in X, of which ``fit`` sees a part.
-
-        Densities of different parts can then be compared.
-        """
-        self._cells = self._table_of(X)
-        try:
-            yield
-        finally:
-            del self._cells
 
     def _as_given(self, X, like=None, *, means=False):
         """Rows as a frame if the model was fitted to one, with the index of `like`.

@@ -7,6 +7,7 @@ from scipy import sparse
 from sklearn.model_selection import train_test_split
 
 from skgen.hashing import factors, row_keys
+from skgen.validation import row_blocks
 
 _MOST_COUNTED = 10, 10**6  # rows, for each row of X and in all
 
@@ -47,25 +48,24 @@ def split(X, weights, fraction, seed, *, in_order=False):
 def counted_rows(weights, order=None):
     """Numbers of the rows that count, and their weights, or None where all have one.
 
-    Whole weights are counts, and a row's number is there so often, unless that is too
-    often: then, as of other weights, only shares matter. Rows come in the given order.
+    A whole weight is a count: it repeats the number of its row. Where that makes too
+    many rows, or weights are not whole, they are shares. Rows come in the given order.
     """
     order = np.arange(len(weights)) if order is None else order
-    weights, total = weights[order], weights.sum()
+    weights, largest = weights[order], weights.max()
     per_row, in_all = _MOST_COUNTED
-    if np.all(weights == np.rint(weights)) and total <= max(
-        per_row * len(order), in_all
-    ):
+    most = max(per_row * len(order), in_all)
+    is_whole = np.all(weights == np.rint(weights))
+    if is_whole and np.sum(weights / largest) <= most / largest:
         return np.repeat(order, weights.astype(np.int64)), None
-    counts = weights > 0
-    return order[counts], weights[counts]
+    return order[weights > 0], weights[weights > 0]
 
 
 def typical_rows(rows, weights, rng):
     """As many of the rows, a row about as often as its share of the weights says."""
     if weights is None:
         return rows
-    ends = np.cumsum(weights)
+    ends = np.cumsum(weights / weights.max())
     places = (np.arange(len(rows)) + rng.random()) * (ends[-1] / len(rows))
     found = np.searchsorted(ends, places, side="right")
     return rows[np.minimum(found, len(rows) - 1)]
@@ -82,11 +82,12 @@ def order_of_rows(X, weights=None):
     It follows from the ranks of values in their columns, so that other units, or any
     monotone map of a column, do not change it.
     """
-    if X.dtype == np.uint8:  # 0/1
-        keys = row_keys(X)
-    elif sparse.issparse(X):
-        ranks = _ranks_of_entries(X), X.indices, X.indptr
-        keys = row_keys(sparse.csr_array(ranks, shape=X.shape))
+    binary = X.dtype == np.uint8  # 0/1, which are ranks already
+    if sparse.issparse(X):
+        data = X.data if binary else _ranks_of_entries(X)
+        keys = row_keys(sparse.csr_array((data, X.indices, X.indptr), shape=X.shape))
+    elif binary:
+        keys = np.concatenate([row_keys(X[rows]) for rows in row_blocks(*X.shape)])
     else:
         keys = np.zeros(X.shape[0], np.uint64)
         for column, factor in zip(X.T, factors(X.shape[1])):

@@ -196,3 +196,12 @@ def test_keys_of_bits_differ():
     order = order_of_rows(bits)
     assert_array_equal(order, order_of_rows(sparse.csr_array(bits)))
     assert_array_equal(order, order_of_rows(bits.astype(float)))
+
+
+def test_weights_near_the_largest_number():
+    model, X = MODELS["vae"]
+    weights = RNG.random(60)
+    one = clone(model).fit(X, sample_weight=weights * 2.0**1023)
+    _assert_same(one, clone(model).fit(X, sample_weight=weights))
+    whole = clone(model).fit(X, sample_weight=np.full(60, 2.0**1023))
+    _assert_same(whole, clone(model).fit(X, sample_weight=np.full(60, 0.5)))

@@ -142,7 +142,7 @@ class Trainer:
     """Epochs over the rows of X in shuffled mini-batches.
 
     X is 0/1, dense or CSR; with `resample` it holds the probabilities of 1, and each
-    epoch draws its rows anew. So does one of rows of unequal weight.
+    epoch draws its rows anew. With `weights`, each epoch draws which rows it has.
     """
 
     def __init__(self, X, settings, resample=False, weights=None):

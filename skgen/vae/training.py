@@ -172,8 +172,8 @@ class _Compiled:
 class Trainer:
     """Trains models on the rows X, a tensor on their device or a CSR matrix.
 
-    Every epoch draws anew which rows of unequal weight it has, and, with `resample`,
-    where X holds probabilities, the rows themselves. The objective is compiled once for
+    With `resample`, X holds probabilities, and rows are drawn anew in every epoch. With
+    `weights`, every epoch draws which rows it has. The objective is compiled once for
     all epochs of the same model.
     """
 
