@@ -51,25 +51,23 @@ class Marginal(NamedTuple):
 def fit_marginal(values, *, whole=False, like=None):
     """The map of a column of finite numbers; `whole` says that they are integers.
 
-    It has about as many bins as the square root of the number of values. Cells are
-    those of `like`, the map of rows of which these are a part.
+    It has about as many bins as the square root of the number of values. If they are
+    a part of others, whose map is `like`, they have the cells of these.
     """
     distinct, counts = np.unique(values, return_counts=True)
     if np.abs(distinct[[0, -1]]).max() > _LARGEST:
         raise ValueError(f"values beyond {_LARGEST}: divide them by a constant")
-    step = _step(distinct, whole) if like is None else like.step
     target = len(values) / np.clip(int(np.sqrt(len(values))), 1, _MOST_BINS)
-    is_atom = counts >= max(target, 2)
-    if len(distinct) == 1 and like is None:
-        is_atom, step = np.array([True]), step or abs(distinct[0]) or 1.0
-    half, nearest = np.full(len(distinct), step / 2), _nearest(distinct)
-    if like is not None and not step:
-        is_atom = np.isin(distinct, like.repeated)
-        number = np.searchsorted(like.repeated, distinct[is_atom])
-        half[is_atom] = like.widths[number] / 2
+    is_atom, nearest = counts >= max(target, 2), _nearest(distinct)
+    if like is None:
+        step, repeated, widths = _own_cells(distinct, nearest, is_atom, whole)
+    else:
+        step, repeated, widths = like.step, like.repeated, like.widths
         nearest = np.fmin(nearest, like.high - like.low)
-    elif not step:
-        half = np.where(is_atom, nearest / 2, 0)
+    half = np.full(len(distinct), step / 2)
+    if not step:
+        is_atom = np.isin(distinct, repeated)
+        half[is_atom] = widths[np.searchsorted(repeated, distinct[is_atom])] / 2
     ends = np.where(half > 0, half, nearest / 2)[[0, -1]]
     edges, masses = _bins(distinct, counts, half, is_atom, target, ends)
     if not (np.diff(edges) > 0).all():
@@ -77,9 +75,6 @@ def fit_marginal(values, *, whole=False, like=None):
             "values so close together that float64 can hardly tell them apart: "
             "subtract a constant, or multiply by one"
         )
-    repeated, widths = distinct[is_atom], 2 * half[is_atom]
-    if step or like is not None:
-        repeated, widths = (distinct[:0], half[:0]) if step else like[3:5]
     return Marginal(
         edges,
         _normal_scores(masses),
@@ -180,13 +175,22 @@ def _cell(marginal, x):
     return np.where(inside, middle, x), np.where(inside, width, 0.0)
 
 
+def _own_cells(distinct, nearest, is_atom, whole):
+    """The step of the grid, or 0, and then the repeated values and their widths."""
+    step = _step(distinct, whole)
+    if len(distinct) == 1:
+        step = step or abs(distinct[0]) or 1.0
+    if step:
+        return step, distinct[:0], nearest[:0]
+    return step, distinct[is_atom], nearest[is_atom]
+
+
 def _bins(distinct, counts, half, is_atom, target, ends):
     """Edges of bins of about `target` rows, and rows in them and beyond both ends.
 
-    The edges begin and end at these distances from the first and the last value.
-
     A bin of its own holds each value that repeats often. Between two of them there is
-    an empty bin.
+    an empty bin. `ends` are the distances from the first edge to the first value, and
+    from the last value to the last edge.
     """
     full = np.floor(np.cumsum(counts) / target + 1e-9)
     parted = (np.diff(full) > 0) | is_atom[1:] | is_atom[:-1]

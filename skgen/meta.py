@@ -34,7 +34,6 @@ from sklearn.utils.validation import (
 
 from skgen.containers import as_frame
 from skgen.gibbs import Grid, conditional_rows
-from skgen.table import with_declared_categories
 from skgen.validation import (
     Interval,
     StrOptions,
@@ -52,18 +51,20 @@ class _DensityUser(BaseEstimator):
 
     _parameter_constraints = {"estimator": "no_validation"}
 
-    def _fitted(self, X, params, among=None):
-        """A clone of the density, fitted to rows of X, which may be `among` others."""
+    def _fitted(self, X, params, whole=None):
+        """A clone of the density, fitted to rows of X, a part of a `whole` table."""
         if not hasattr(self.estimator, "score_samples"):
             raise TypeError(
                 f"estimator={self.estimator!r} has no score_samples: pass an estimator "
                 f"of a density, such as VariationalAutoencoder or GaussianMixture."
             )
         density = clone(self.estimator)
-        if as_frame(among) is None or not hasattr(density, "_sharing_cells"):
+        if whole is None:
             return density.fit(X, **params)
-        with density._sharing_cells(among):
-            return density.fit(X, **params)
+        density._whole = whole
+        density.fit(X, **params)
+        del density._whole
+        return density
 
     def _check_columns(self, X, reset=False):
         """Columns are those of ``fit``; what else is wrong the density says."""
@@ -176,13 +177,13 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         params = self._for_density(params)
         self.estimator_ = self._fitted(X, params)
         self._check_columns(X, reset=True)
-        weights, options = check_weights(params.get("sample_weight"), X), {}
+        weights = check_weights(params.get("sample_weight"), X)
         if weights is not None:
             rows, weights = counted_rows(weights)
             X = _safe_indexing(_indexable(X), rows)
-        if weights is not None:
-            options = {"weights": weights, "method": "inverted_cdf"}
         scores = self.estimator_.score_samples(X)
+        method = "linear" if weights is None else "inverted_cdf"
+        options = {"weights": weights, "method": method}
         self.offset_ = float(np.quantile(scores, self.contamination, **options))
         return self
 
@@ -343,15 +344,13 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
                 f"of 0 in all: leave them out."
             )
         self.priors_ = _checked_priors(self.priors, totals / totals.sum())
-        self._declared = None
-        if as_frame(X) is not None:
-            X, self._declared = with_declared_categories(X)
+        whole = self._whole_table(X)
         self.estimators_ = []
         for code, label in enumerate(labels):
             rows = np.flatnonzero(codes == code)
             parts = {name: _part(value, rows, len(y)) for name, value in params.items()}
             try:
-                density = self._fitted(_safe_indexing(X, rows), parts, among=X)
+                density = self._fitted(_safe_indexing(X, rows), parts, whole)
             except ValueError as error:
                 raise ValueError(
                     f"The density of class {label!r} cannot be fitted to its "
@@ -359,6 +358,13 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
                 ) from error
             self.estimators_.append(density)
         return self
+
+    def _whole_table(self, X):
+        """What describes the mixed columns of all classes, if the density knows it."""
+        if as_frame(X) is None or not hasattr(self.estimator, "_table_of"):
+            return None
+        table = self.estimator._table_of(X)
+        return table if table.mixed else None
 
     def predict_joint_log_proba(self, X):
         """log p(x, class), nats.
@@ -381,8 +387,6 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         """
         check_is_fitted(self)
         self._check_columns(X)
-        if self._declared:
-            X, _ = with_declared_categories(X, self._declared)
         scores = [density.score_samples(X) for density in self.estimators_]
         return np.column_stack(scores) + self._log_priors()
 

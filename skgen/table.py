@@ -29,6 +29,9 @@ _DISCRETE = nw.Boolean, nw.String, nw.Categorical, nw.Enum
 TICKS = {"D": 1 / 86400, "s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _SPANS = "timedelta", "duration"
 _NOT_A_TIME = np.iinfo(np.int64).min
+_NOTHING_OBSERVED = (
+    "{name} has the column {label!r} without any observed value: drop it."
+)
 _LARGEST_EXACT = 2**53  # integer of float64
 _LARGEST_RANGE = 2**63  # of integers that are counted from an origin
 
@@ -69,12 +72,10 @@ class Table(NamedTuple):
         return [column.name for column in self.columns]
 
 
-def read_table(frame, kinds, name="X", like=None):
+def read_table(frame, kinds, name="X"):
     """The table of a frame of mixed columns, from its dtypes and its values.
 
     `kinds` maps names of columns to "number" or "category" where the dtype misleads.
-    The cells of numbers are those of `like`, the table of more rows, so that densities
-    of either are of the same kind.
     """
     for column, kind in kinds.items():
         if column not in frame.columns:
@@ -87,12 +88,8 @@ def read_table(frame, kinds, name="X", like=None):
                 f"likelihood calls the column {column!r} {kind!r}: use one of {KINDS}."
             )
     columns = tuple(
-        _read_column(series, label, kinds.get(label), name, whole)
-        for label, series, whole in zip(
-            frame.columns,
-            frame.iter_columns(),
-            [None] * len(frame.columns) if like is None else like.columns,
-        )
+        _read_column(series, label, kinds.get(label), name)
+        for label, series in zip(frame.columns, frame.iter_columns())
     )
     return Table(columns, str(frame.implementation.value), mixed=True)
 
@@ -136,35 +133,22 @@ def values_of(table, X, name="X"):
     return np.column_stack(parts)
 
 
-def with_declared_categories(X, declared=None):
-    """A frame whose text and booleans declare their categories, and these by column.
+def part_of(table, frame):
+    """The table of some rows of what the table describes.
 
-    Then parts of its rows know all of them. `declared` are those of an earlier frame.
+    It has the same categories and the same cells of numbers, so that the densities of
+    several parts can be compared.
     """
-    frame = as_frame(X)
-    if frame is None:
-        raise ValueError(
-            f"X is a {type(X).__name__}, but the model was fitted to a frame with text "
-            f"or booleans in the columns {reprlib.repr(list(declared))}: pass a frame."
-        )
-    if declared is None:
-        declared = {
-            label: list(map(str, _categories_of(series.cast(nw.String()))))
-            for label, series in zip(frame.columns, frame.iter_columns())
-            if isinstance(series.dtype, nw.String | nw.Boolean)
-        }
     columns = []
-    for label, values in declared.items():
-        series = frame[label].cast(nw.String())
-        new = set(series.drop_nulls().unique().to_list()).difference(values)
-        if new:
-            raise ValueError(
-                f"X has {min(new)!r} in column {label!r}, which is none of its "
-                f"{len(values)} categories {reprlib.repr(values)}: write a missing "
-                f"value, or fit to data with this category."
-            )
-        columns.append(series.cast(nw.Enum(values)).alias(label))
-    return frame.with_columns(*columns).to_native(), declared
+    for column, values in zip(table.columns, values_of(table, frame).T):
+        known = values[~np.isnan(values)]
+        if known.size == 0:
+            raise ValueError(_NOTHING_OBSERVED.format(name="X", label=column.name))
+        if column.categories is None:
+            marginal = fit_marginal(known, like=column.marginal)
+            column = column._replace(marginal=marginal)
+        columns.append(column)
+    return table._replace(columns=tuple(columns))
 
 
 def conditions_of(table, given, name="given"):
@@ -219,12 +203,12 @@ def frame_of(table, values, like=None):
     return native
 
 
-def _read_column(series, label, kind, name, like=None):
+def _read_column(series, label, kind, name):
     native, series = _dtype_of(series), _in_utc(series)
     dtype, kind = series.dtype, kind or _kind_of(series, label, name)
     place = f"{name} has the column {label!r}"
     if series.is_null().all():
-        raise ValueError(f"{place} without any observed value: drop it.")
+        raise ValueError(_NOTHING_OBSERVED.format(name=name, label=label))
     if kind == "category":
         categories = _categories_of(series)
         if len(categories) > MOST_CATEGORIES:
@@ -248,13 +232,10 @@ def _read_column(series, label, kind, name, like=None):
         low, high = int(known.min()), int(known.max())
         if max(-low, high) > _LARGEST_EXACT and high - low < _LARGEST_RANGE:
             column = column._replace(origin=low)
-    if like is not None:
-        column = column._replace(origin=like.origin)
     values = _coded(column, series, name)
-    options = {"whole": dtype.is_integer() or column.ticks is not None}
-    options["like"] = None if like is None else like.marginal
+    whole = dtype.is_integer() or column.ticks is not None
     try:
-        marginal = fit_marginal(values[~np.isnan(values)], **options)
+        marginal = fit_marginal(values[~np.isnan(values)], whole=whole)
     except ValueError as error:
         raise ValueError(f"{place} with {error}.") from error
     return column._replace(marginal=marginal)

@@ -15,7 +15,7 @@ from torch import nn
 from skgen import validation
 from skgen.base import GenerativeEstimator
 from skgen.containers import as_frame
-from skgen.table import read_table, values_of
+from skgen.table import part_of, read_table, values_of
 from skgen.vae import (
     bounds,
     imputation,
@@ -738,9 +738,9 @@ class VariationalAutoencoder(GenerativeEstimator):
                 f"likelihood={kinds} names columns of a data frame, but X is a "
                 f"{type(X).__name__}: pass a frame, or a ColumnLikelihood."
             )
-        if frame is None:
-            return None
-        return read_table(frame, kinds, like=getattr(self, "_cells", None))
+        if frame is None or self._whole is None:
+            return None if frame is None else read_table(frame, kinds)
+        return part_of(self._whole, frame)
 
     @staticmethod
     def _is_mixed(table):

@@ -54,19 +54,21 @@ class ObservedEntries(nn.Module):
 
     def log_prob(self, outputs, X):
         """log p(x_obs | h), nats."""
-        observed = ~torch.isnan(X)
-        # not an arbitrary filler: one that overflows has no gradient, masked or not
-        X = torch.where(observed, X, self.model.center)
-        return observed_log_prob(self.model.likelihood, outputs, X, observed)
+        return observed_log_prob(self.model.likelihood, outputs, *self._filled(X))
 
     def surrogate(self, outputs, X):
         """A function with the same gradient, if the likelihood has one for gaps."""
         function = getattr(self.model.likelihood, "observed_surrogate", None)
         if function is None:
             return self.log_prob(outputs, X)
-        observed = ~torch.isnan(X)
-        return function(outputs, torch.where(observed, X, self.model.center), observed)
+        return function(outputs, *self._filled(X))
 
     def posterior(self, X):
         """q(h | x) of the row with the columns' means in place of NaN."""
-        return self.model.posterior(torch.where(torch.isnan(X), self.model.center, X))
+        return self.model.posterior(self._filled(X)[0])
+
+    def _filled(self, X):
+        """X with the columns' means in place of NaN, and what is observed of it."""
+        observed = ~torch.isnan(X)
+        # not an arbitrary filler: one that overflows has no gradient, masked or not
+        return torch.where(observed, X, self.model.center), observed

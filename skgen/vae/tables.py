@@ -190,13 +190,13 @@ class TableLikelihood(Likelihood):
 
     def observed_surrogate(self, outputs, X, observed):
         """A function with the gradient of log p(x_obs | h); the mask may be None."""
-        n, places = len(self.layout.numbers), outputs.detach()
-        mean, log_scale, logits = self._parts(places)
+        n, values = len(self.layout.numbers), outputs.detach()
+        mean, log_scale, logits = self._parts(values)
         scale = torch.exp(-log_scale)
         low, high = (X[..., :n] - mean) * scale, (X[..., n : 2 * n] - mean) * scale
         by_place, by_scale = _slopes_of_cell(low, high)
-        bounds = outputs[..., n : 2 * n].detach()
-        by_scale = by_scale.where(bounds.clamp(*_LOG_SCALES) == bounds, 0)
+        is_free = log_scale == values[..., n : 2 * n]  # not cut off
+        by_scale = by_scale.where(is_free, 0)
         share = torch.exp(logits - self._normalizers(logits))
         slope = torch.cat([by_place * scale, by_scale, X[..., 3 * n :] - share], dim=-1)
         if observed is not None:
@@ -300,10 +300,9 @@ def _slopes_of_cell(low, high):
     by_width = tilt * tilted - width.square() / 12 + 1
     narrow = width < _NARROW[width.dtype]
     by_place = torch.where(narrow, by_middle, below - above)
-    rest = torch.where(
-        narrow, middle * by_middle - by_width, low * below - high * above
-    )
-    return by_place, rest
+    by_scale = low * below - high * above
+    by_scale = torch.where(narrow, middle * by_middle - by_width, by_scale)
+    return by_place, by_scale
 
 
 def _bends(marginal):
