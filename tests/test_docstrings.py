@@ -28,7 +28,9 @@ DISPLAYS = [getattr(skgen.plotting, name) for name in skgen.plotting.__all__]
 LIKELIHOODS = [
     likelihoods.Likelihood,
     likelihoods.Gaussian,
+    likelihoods.FullGaussian,
     likelihoods.Bernoulli,
+    likelihoods.ChowLiu,
     likelihoods.Poisson,
     likelihoods.Categorical,
     likelihoods.ColumnLikelihood,

@@ -44,6 +44,17 @@ VAE_ORDER = [
     "training",
     "estimator",
 ]
+LIKELIHOOD_ORDER = [
+    "base",
+    "gaussian",
+    "covariance",
+    "binary",
+    "tree",
+    "poisson",
+    "categorical",
+    "columns",
+    "__init__",
+]
 
 
 def imported(path):
@@ -78,12 +89,18 @@ def test_arrows(path):
         assert not any(name.startswith("skgen.vae") for name in names)
     if parts[0] == "vae":
         assert not any(name.startswith("skgen.rbm") for name in names)
-    order = {"rbm": RBM_ORDER, "vae": VAE_ORDER}.get(parts[0])
-    if order is not None and parts[1] != "__init__":
-        allowed = order[: order.index(parts[1])]
-        package = f"skgen.{parts[0]}."
-        used = {n.split(".")[2] for n in names if n.startswith(package)}
-        assert used <= set(allowed)
+    orders = {
+        ("rbm",): RBM_ORDER,
+        ("vae",): VAE_ORDER,
+        ("vae", "likelihoods"): LIKELIHOOD_ORDER,
+    }
+    for depth in range(1, len(parts)):
+        package, inner = parts[:depth], parts[depth : len(parts) - 1]
+        order = orders.get(package, ())
+        if parts[depth] in order:
+            prefix = ".".join(["skgen", *package, ""])
+            used = {n.removeprefix(prefix).split(".")[0] for n in names if prefix in n}
+            assert used <= {*order[: order.index(parts[depth])], *inner}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

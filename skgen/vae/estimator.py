@@ -89,8 +89,9 @@ class VariationalAutoencoder(GenerativeEstimator):
     their score, for which every row has a proposal of its own.
 
     For the likelihood of a table of numbers, search over `n_components`, `prior`
-    and `learning_rate` with ``noise_variance="heteroscedastic"``. Describe columns of
-    few distinct values by a ``ColumnLikelihood``.
+    and `learning_rate` with ``noise_variance="full"``, or "heteroscedastic" if there
+    are few rows. Describe columns of few distinct values by a ``ColumnLikelihood``. For
+    a binary table take ``likelihood="chow_liu"`` and ``objective="iwae"``.
 
     Under ``torchrun``, once ``torch.distributed`` is initialised, call ``fit`` or
     ``partial_fit`` with the same X and callbacks on every process. They train one
@@ -115,13 +116,15 @@ class VariationalAutoencoder(GenerativeEstimator):
     likelihood : str, dict or Likelihood, default="auto"
         "auto" takes each column of a data frame by its dtype, and "gaussian" for an
         array. A dict {column: "number" or "category"} says what a column of a frame is
-        where its dtype misleads. Else "gaussian", "bernoulli", "poisson", "categorical"
+        where its dtype misleads. Else "gaussian", "bernoulli", "chow_liu" (binary
+        columns that also depend on one another, by a tree), "poisson", "categorical"
         (all columns are one one-hot block) or an object of ``skgen.vae.likelihoods``,
         such as ColumnLikelihood.
-    noise_variance : {"scalar", "feature", "heteroscedastic"} or float, default="scalar"
-        sigma^2 of likelihood="gaussian": one that is learned; one per feature; one per
-        feature that depends on h; or a fixed one, in the units of X squared. A
-        ``Gaussian`` object brings its own.
+    noise_variance : str or float, default="scalar"
+        sigma^2 of likelihood="gaussian". "scalar": one that is learned; "feature": one
+        per feature; "heteroscedastic": one per feature that depends on h; "full": a
+        covariance matrix that depends on h, the best for a table of a few numbers; or
+        a fixed one, in the units of X squared. A ``Gaussian`` object brings its own.
     prior : {"normal", "mixture", "vamp", "flow"}, default="normal"
         N(0, I), a learned mixture of 100 diagonal Gaussians, the mixture of the
         encoder's posteriors of 100 learned pseudo-inputs, or N(0, I) taken through six
@@ -186,7 +189,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     encoder_, decoder_ : torch.nn.Module
         Gaussian columns enter and leave them centred and scaled.
     noise_variance_ : ndarray of shape (1,) or (n_features,), or None
-        Of a Gaussian likelihood; None for others, and if it is heteroscedastic.
+        Of a Gaussian likelihood; None for others, and if it depends on h.
     active_units_ : ndarray of bool of shape (n_components,)
         Latents that carry information: the variance of their posterior mean over the
         training rows is above 0.01. Few of them are a sign of posterior collapse.
@@ -237,7 +240,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         "decoder": [nn.Module, callable, None],
         "likelihood": [StrOptions({"auto", *likelihoods.NAMES}), dict, Likelihood],
         "noise_variance": [
-            StrOptions(set(likelihoods.NOISE_VARIANCES)),
+            StrOptions({*likelihoods.NOISE_VARIANCES, "full"}),
             Interval(Real, 0, None, closed="neither"),
         ],
         "prior": [StrOptions({"normal", "mixture", "vamp", "flow"})],
@@ -777,6 +780,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         check_observed(moments, X.shape[0])
         with self._seeded(torch.device("cpu"), rng):
             likelihood = self._likelihood(table).build(X.shape[1])
+            likelihood.prepare(X)
             units = Units(*likelihood.standardize(moments.mean, moments.std))
             if sparse.issparse(X):  # which it stays; the decoder's bias is the mean
                 units = units._replace(center=np.zeros(X.shape[1]))

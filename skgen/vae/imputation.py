@@ -1,7 +1,7 @@
 """Missing entries of rows, drawn given the observed ones.
 
 First h is drawn from p(h | x_obs), which is proportional to p(x_obs | h) p(h), then the
-missing entries from p(x_mis | h). Most rows have a proposal that fits (see
+missing entries from p(x_mis | x_obs, h). Most rows have a proposal that fits (see
 :mod:`skgen.vae.proposals`): a mean is a weighted one, and a draw is one of 128 by their
 weights, from where a few Hamiltonian moves go on.
 
@@ -32,7 +32,7 @@ from typing import NamedTuple
 import torch
 
 from skgen.vae import scoring
-from skgen.vae.missing import observed_entries, observed_log_prob
+from skgen.vae.missing import observed_entries
 
 N_CHAINS = 5
 """Chains behind a conditional mean: a single one may stay in one of many modes."""
@@ -94,17 +94,21 @@ def _by_proposals(model, X, draws, generator, width, means):
     some, rows = draws.piece(0, _N_WEIGHTED), torch.arange(len(X), device=X.device)
     result, fits = torch.empty_like(X), torch.empty_like(X[:, 0], dtype=torch.bool)
     parts = scoring.weighted_draws(observed, prior, X, proposal, rows, some, width)
+    known = ~X.isnan()
+    complete = X.where(known, model.center)
     for part, estimate, H, log_weights in parts:
         fits[part] = estimate.effective_size >= _SMALLEST_SIZE
         if means:
             weights = torch.softmax(log_weights, dim=0)
-            expected = model.likelihood.mean(model.decode(H))
+            given = model.decode(H), complete[part], known[part]
+            expected = model.likelihood.conditional_mean(*given)
             result[part] = torch.einsum("kn,knd->nd", weights, expected)
             continue
         chosen = _chosen(log_weights, generator)
         start = H[chosen, torch.arange(len(part), device=X.device)]
         latents = _moved(observed, prior, X[part], proposal[part], start, generator)
-        result[part] = model.likelihood.sample(model.decode(latents), generator)
+        given = model.decode(latents), complete[part], known[part]
+        result[part] = model.likelihood.conditional_sample(*given, generator)
     return result, fits
 
 
@@ -133,7 +137,7 @@ def likely_latents(model, X, observed, H, generator):
     p(h | x_obs): the better, the more draws there are and the fewer observed entries.
     """
     log_weights = torch.stack(
-        [observed_log_prob(model.likelihood, o, X, observed) for o in model.decode(H)]
+        [model.likelihood.observed_log_prob(o, X, observed) for o in model.decode(H)]
     )
     return H[_chosen(log_weights, generator)]
 
@@ -198,13 +202,15 @@ def conditional(model, X, H, n_steps, generator):
     likelihood, observed = model.likelihood, ~torch.isnan(X)
     X = torch.where(observed, X, model.center)
     H = likely_latents(model, X, observed, H, generator)
-    likely = torch.where(observed, X, likelihood.mean(model.decode(H)))
+    expected = likelihood.conditional_mean(model.decode(H), X, observed)
+    likely = torch.where(observed, X, expected)
     scale = torch.exp(model.posterior(likely)[1]).clamp(*_SCALES)
     prior = model.latent_prior()
 
     def log_density(H):
         outputs = model.decode(H)
-        return observed_log_prob(likelihood, outputs, X, observed) + prior.log_prob(H)
+        log_p = likelihood.observed_log_prob(outputs, X, observed)
+        return log_p + prior.log_prob(H)
 
     density = partial(point_at, log_density)
     point, log_step = density(H), X.new_zeros(len(X), 1)
@@ -216,6 +222,8 @@ def conditional(model, X, H, n_steps, generator):
         if step < burn_in:
             log_step += (accepted[:, None] - _ACCEPTED) * 3 * (step + 1) ** -0.6
         else:
-            total += likelihood.mean(model.decode(point.H))
-    draws = likelihood.sample(model.decode(point.H), generator)
+            outputs = model.decode(point.H)
+            total += likelihood.conditional_mean(outputs, X, observed)
+    given = model.decode(point.H), X, observed
+    draws = likelihood.conditional_sample(*given, generator)
     return torch.where(observed, X, draws), total / (n_steps - burn_in)

@@ -1,8 +1,8 @@
 """Rows with missing entries, NaN: the likelihood of their observed entries.
 
-Given h the features are independent, so log p(x_obs | h) is a sum over the observed
-entries. Every bound and estimate of log p(x) becomes one of log p(x_obs) by leaving out
-the terms of the missing entries. The encoder sees the column's mean in their place:
+A likelihood knows log p(x_obs | h): where features are independent given h, it is a sum
+over the observed entries. In its place every bound and estimate of log p(x) becomes one
+of log p(x_obs). The encoder sees the column's mean in their place:
 the bounds hold for any proposal, and this one is as good as others.
 
 References
@@ -15,16 +15,6 @@ import torch
 from torch import nn
 
 from skgen.validation import holds_missing
-
-
-def observed_log_prob(likelihood, outputs, X, observed):
-    """log p(x_obs | h) in nats, shape (..., n).
-
-    `observed` is a mask of the shape of X. Missing entries of X hold any number that
-    the likelihood supports.
-    """
-    terms = likelihood.terms(outputs, X)
-    return torch.where(observed, terms, torch.zeros_like(terms)).sum(dim=-1)
 
 
 def observed_entries(model, X):
@@ -54,14 +44,11 @@ class ObservedEntries(nn.Module):
 
     def log_prob(self, outputs, X):
         """log p(x_obs | h), nats."""
-        return observed_log_prob(self.model.likelihood, outputs, *self._filled(X))
+        return self.model.likelihood.observed_log_prob(outputs, *self._filled(X))
 
     def surrogate(self, outputs, X):
-        """A function with the same gradient, if the likelihood has one for gaps."""
-        function = getattr(self.model.likelihood, "observed_surrogate", None)
-        if function is None:
-            return self.log_prob(outputs, X)
-        return function(outputs, *self._filled(X))
+        """A function with the gradient of log p(x_obs | h)."""
+        return self.model.likelihood.observed_surrogate(outputs, *self._filled(X))
 
     def posterior(self, X):
         """q(h | x) of the row with the columns' means in place of NaN."""

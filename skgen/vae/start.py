@@ -130,7 +130,7 @@ def start_from_linear_model(model, X, units, std, rng):
     encoder.linear.bias[model.n_components :] = log_variance
     decoder.linear.weight[: len(std)] = loadings.T
     if likelihood.noise_variance == "heteroscedastic":
-        decoder.linear.bias[len(std) :] = noise.log()
+        decoder.linear.bias[len(std) : 2 * len(std)] = noise.log()
     elif isinstance(likelihood.noise_variance, str):
         likelihood.log_variance.copy_(noise.log()[: len(likelihood.log_variance)])
 

@@ -30,6 +30,7 @@ _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
 # with the usual 0.999 for the second, one wild gradient moves the weights three times
 # as far and is remembered ten times as long, which was seen to ruin the training
 _ADAM_BETAS = (0.9, 0.99)
+_LONGEST_GRADIENT = 2.0  # times the usual length
 _FEWEST_DRAWS = 500  # behind a mean bound; few rows are repeated
 _NORMS = nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 _USES_GLOBAL_GENERATORS = threading.RLock()
@@ -331,7 +332,26 @@ def _descend(optimizer, loss, settings, learning_rate):
     optimizer.param_groups[0]["weight_decay"] = settings.weight_decay
     optimizer.zero_grad()
     loss.backward()
+    _shorten_gradient(optimizer)
     optimizer.step()
+
+
+def _shorten_gradient(optimizer):
+    """Cut a gradient off at twice the usual length.
+
+    A row far from what a small noise allows has a gradient thousands of times as long.
+    Adam itself knows the usual length, the root of the mean square.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    memories = [optimizer.state[p] for p in parameters if p.grad is not None]
+    length = torch.stack(torch._foreach_norm(gradients)).norm()
+    squares = torch._foreach_norm([memory["exp_avg_sq"] for memory in memories], 1)
+    known = 1 - _ADAM_BETAS[1] ** memories[0]["step"]
+    longest = _LONGEST_GRADIENT * (torch.stack(squares).sum() / known).sqrt()
+    # in the first update nothing is known
+    too_long = (known > 0) & (length > longest)
+    torch._foreach_mul_(gradients, torch.where(too_long, longest / length, 1.0))
 
 
 def _check_finite(model, learning_rate):

@@ -219,11 +219,11 @@ def test_only_observed_entries_count(likelihood):
     outputs = torch.randn((6, built.n_outputs), generator=generator())
     X = built.sample(outputs, generator(1))
     observed = torch.tensor([True, False, True])
-    log_p = imputation.observed_log_prob(built, outputs, X, observed)
+    log_p = built.observed_log_prob(outputs, X, observed)
     terms = built.terms(outputs, X)
     torch.testing.assert_close(log_p, terms[:, 0] + terms[:, 2])
     X[:, 1] += 1
-    other = imputation.observed_log_prob(built, outputs, X, observed)
+    other = built.observed_log_prob(outputs, X, observed)
     torch.testing.assert_close(other, log_p)
 
 

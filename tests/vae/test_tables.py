@@ -13,7 +13,6 @@ from scipy.integrate import quad
 
 from skgen.containers import as_frame
 from skgen.table import read_table, values_of
-from skgen.vae.missing import observed_log_prob
 from skgen.vae.tables import (
     TableLikelihood,
     _slopes_of_cell,
@@ -192,7 +191,7 @@ def test_surrogate_has_the_gradient_of_log_prob(gaps):
         observed = torch.from_numpy(~np.isnan(encoded(TABLE, values)))
     functions = (
         likelihood.observed_surrogate(outputs, rows, observed),
-        observed_log_prob(likelihood, outputs, rows, observed),
+        likelihood.observed_log_prob(outputs, rows, observed),
     )
     slopes = [torch.autograd.grad(f.sum(), outputs)[0] for f in functions]
     assert_allclose(*slopes, rtol=1e-9, atol=1e-9)

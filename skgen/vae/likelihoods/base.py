@@ -1,0 +1,169 @@
+"""What every likelihood p(x | h) does, and what it may do better."""
+
+import abc
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+
+LOG_2_PI = float(np.log(2 * np.pi))
+SMALLEST_MEAN = 1e-3  # at the start, of binary columns and counts that are all zero
+
+
+class Likelihood(nn.Module, abc.ABC):
+    """Base class: a distribution p(x | h) over rows of n_features values.
+
+    A subclass must define three methods: ``terms`` (log p of each value), ``mean`` and
+    ``sample``. It may also override
+
+    - ``build``, if a feature takes several outputs of the decoder (set ``n_outputs``),
+      or if the likelihood learns parameters of its own (make them there);
+    - ``standardize``, if its values may be shifted and scaled;
+    - ``start``, which chooses the first outputs so that training starts near the data;
+    - ``outside_support``, with the attributes ``demand`` and ``remedy``, if some values
+      are impossible;
+    - ``log_prob``, the sum of ``terms``, or ``surrogate``, a stand-in for it in
+      training, if there is a faster way;
+    - ``observed_log_prob``, ``conditional_mean`` and ``conditional_sample``, if columns
+      depend on one another given h;
+    - ``prepare``, if rows tell more than the parameters of the networks.
+
+    Examples
+    --------
+    Waiting times x >= 0 with rate exp(output):
+
+    >>> import torch
+    >>> from skgen.vae.likelihoods import Likelihood
+    >>> class Exponential(Likelihood):
+    ...     def terms(self, outputs, X):
+    ...         return outputs - torch.exp(outputs) * X
+    ...     def mean(self, outputs):
+    ...         return torch.exp(-outputs)
+    ...     def sample(self, outputs, generator):
+    ...         draws = torch.empty_like(outputs).exponential_(generator=generator)
+    ...         return draws * self.mean(outputs)
+    >>> likelihood = Exponential().build(n_features=2)
+    >>> likelihood.log_prob(torch.zeros(1, 2), torch.tensor([[1.0, 2.0]]))
+    tensor([-3.])
+    """
+
+    n_outputs = 0
+    """Numbers that the decoder emits for each row; set by ``build``."""
+
+    demand, remedy = "", ""
+    """What X has to be, and what to do if it is not, for the message of ``check``."""
+
+    @abc.abstractmethod
+    def terms(self, outputs, X):
+        """Contribution of each column to log p(x | h), shape (..., n_features)."""
+
+    @abc.abstractmethod
+    def mean(self, outputs):
+        """E[x | h], shape (..., n_features)."""
+
+    @abc.abstractmethod
+    def sample(self, outputs, generator):
+        """A draw x ~ p(x | h), shape (..., n_features)."""
+
+    def build(self, n_features):
+        """A copy for rows of n_features values: by default one output for each."""
+        built = copy.deepcopy(self)
+        built.n_outputs = n_features
+        return built
+
+    def prepare(self, X):
+        """Choose what is fixed in training from its rows, (n_samples, n_features).
+
+        They are dense, with NaN at missing entries, or CSR.
+        """
+
+    def standardize(self, mean, std):
+        """Choose units: all methods are then given (x - center) / scale.
+
+        ``score_samples`` and the like take account of it. By default X stays as it is.
+
+        Parameters
+        ----------
+        mean, std : ndarray of shape (n_features,)
+            Moments of the columns, float64.
+
+        Returns
+        -------
+        center, scale : ndarray of shape (n_features,)
+        """
+        return np.zeros_like(mean), np.ones_like(std)
+
+    def start(self, mean, std):
+        """Where training starts.
+
+        Parameters
+        ----------
+        mean, std : tensor of shape (n_features,)
+            Moments of the columns, in the units that ``standardize`` chose.
+
+        Returns
+        -------
+        input_scale : tensor of shape (n_features,)
+            The encoder sees (x - mean) / input_scale.
+        shift : tensor of shape (n_outputs,)
+            The outputs are shift + (what the decoder's network returns).
+        """
+        return torch.ones_like(mean), mean.new_zeros(self.n_outputs)
+
+    def rescale(self, ratio, mean, std, fresh):
+        """Change to units larger by `ratio`, and forget `fresh` columns.
+
+        The moments are in the new units. Returns a factor and a shift of the outputs.
+        """
+        one = ratio.new_ones(self.n_outputs)
+        return one, torch.zeros_like(one)
+
+    def log_prob(self, outputs, X):
+        """log p(x | h) in nats; the shape of `outputs` without its last axis."""
+        return self.terms(outputs, X).sum(dim=-1)
+
+    def surrogate(self, outputs, X):
+        """What training differentiates: any function with the gradient of log_prob."""
+        return self.log_prob(outputs, X)
+
+    def observed_log_prob(self, outputs, X, observed):
+        """log p(x_obs | h) in nats. `observed` is a mask of the shape of X.
+
+        Missing entries of X hold any number that the likelihood supports.
+        """
+        terms = self.terms(outputs, X)
+        return torch.where(observed, terms, torch.zeros_like(terms)).sum(dim=-1)
+
+    def observed_surrogate(self, outputs, X, observed):
+        """What training differentiates where entries are missing."""
+        return self.observed_log_prob(outputs, X, observed)
+
+    def conditional_mean(self, outputs, X, observed):
+        """E[x | h, x_obs], (..., n_features); of independent columns it is E[x | h]."""
+        return self.mean(outputs)
+
+    def conditional_sample(self, outputs, X, observed, generator):
+        """A draw x ~ p(x | h, x_obs), shape (..., n_features)."""
+        return self.sample(outputs, generator)
+
+    def outside_support(self, X):
+        """A mask of impossible values of the ndarray X; NaN may be among them."""
+        return np.zeros(X.shape, dtype=bool)
+
+    def check(self, X, first_row=0, columns=None):
+        """Raise ValueError at the first value of X outside the support.
+
+        For the message, `first_row` is the number of the first row, and `columns` are
+        the numbers of the columns. NaN, a missing entry, is in every support.
+        """
+        bad = self.outside_support(X)
+        if bad.any() and np.any(bad := bad & ~np.isnan(X)):
+            row, column = np.unravel_index(np.argmax(bad), bad.shape)
+            raise ValueError(
+                f"{self.demand}, got {X[row, column].item()} at row {first_row + row}, "
+                f"column {columns[column] if columns else column}: {self.remedy}."
+            )
+
+    def _plain_parameters(self):
+        return {}
