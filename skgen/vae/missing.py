@@ -46,6 +46,10 @@ class ObservedEntries(nn.Module):
         """log p(x_obs | h), nats."""
         return self.model.likelihood.observed_log_prob(outputs, *self._filled(X))
 
+    def log_prob_of_pairs(self, outputs, X):
+        """log p(x_obs | h) of each row of X at each row of outputs, (k, n), nats."""
+        return self.model.likelihood.log_prob_of_pairs(outputs, *self._filled(X))
+
     def surrogate(self, outputs, X):
         """A function with the gradient of log p(x_obs | h)."""
         return self.model.likelihood.observed_surrogate(outputs, *self._filled(X))

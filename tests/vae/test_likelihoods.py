@@ -11,10 +11,13 @@ from torch import distributions
 from skgen.vae.likelihoods import (
     Bernoulli,
     Categorical,
+    ChowLiu,
     ColumnLikelihood,
+    FullGaussian,
     Gaussian,
     Poisson,
     as_likelihood,
+    base,
 )
 
 OUTPUTS = torch.tensor([[0.3, -1.2, 0.8], [1.5, 0.1, -0.4]], dtype=torch.float64)
@@ -234,3 +237,33 @@ def test_one_hot_columns_are_missing_together():
 def test_names():
     with pytest.raises(ValueError, match=r"likelihood must be one of .*got 'cauchy'"):
         as_likelihood("cauchy")
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        Gaussian("feature"),
+        FullGaussian(),
+        Bernoulli(),
+        ChowLiu(),
+        Poisson(),
+        ColumnLikelihood([("bernoulli", [0, 2]), ("poisson", [1])]),
+    ],
+)
+def test_all_pairs_of_rows_and_outputs(likelihood, monkeypatch):
+    built = likelihood.build(3).double()
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(4, built.n_outputs, generator=generator).double()
+    X = binary_rows(3)
+    observed = torch.rand(X.shape, generator=generator) < 0.6
+    for size in (2**20, 30):  # all outputs at once, and one at a time
+        monkeypatch.setattr(base, "VALUES_PER_CHUNK", size)
+        pairs = built.log_prob_of_pairs(outputs, X)
+        filled = X.where(observed, 7)
+        marginal = built.log_prob_of_pairs(outputs, filled, observed)
+        for k, n in itertools.product(range(4), range(len(X))):
+            expected = built.log_prob(outputs[k], X[n])
+            assert_allclose(pairs[k, n].detach(), expected.detach())
+            given = outputs[k], X[n].where(observed[n], 7), observed[n]
+            expected = built.observed_log_prob(*given)
+            assert_allclose(marginal[k, n].detach(), expected.detach())

@@ -1,5 +1,6 @@
 """Estimates of log p(x) against models whose likelihood is known."""
 
+import itertools
 import math
 
 import numpy as np
@@ -91,6 +92,25 @@ def test_the_direct_approach_is_within_its_error(known):
     error = np.sqrt(1 / estimate.effective_size.numpy())
     gap = estimate.log_likelihood.detach().numpy() - known.log_p
     assert np.all(np.abs(gap) < 4.5 * error) and error.max() < 0.1
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "chow_liu"])
+def test_the_direct_approach_is_a_distribution(likelihood):
+    """Of one set of draws: probabilities add up, those of rows with gaps too."""
+    rng = np.random.default_rng(0)
+    X = (rng.random((200, 1)) < rng.random((200, 5))).astype(float)
+    vae = VariationalAutoencoder(
+        2, likelihood=likelihood, max_iter=5, random_state=0
+    ).fit(X)
+    rows = np.array(list(itertools.product([0.0, 1.0], repeat=5)))
+    settings = {"n_samples": 2**10, "proposal": "prior", "random_state": 0}
+    log_p = vae.log_likelihood(rows, **settings)
+    assert_allclose(np.exp(log_p).sum(), 1)
+    gaps = rng.random(rows.shape) < 0.5
+    with_gaps = vae.log_likelihood(np.where(gaps, np.nan, rows), **settings)
+    for row, gap, log_marginal in zip(rows, gaps, with_gaps):
+        same = (rows == row)[:, ~gap].all(axis=1)
+        assert_allclose(log_marginal, np.logaddexp.reduce(log_p[same]), atol=1e-9)
 
 
 def test_a_row_does_not_depend_on_others():

@@ -9,6 +9,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn import config_context
 
+from skgen import VariationalAutoencoder
 from skgen.arrays import named_arrays
 from skgen.vae import training
 from skgen.vae.bounds import elbo_terms, log_weights
@@ -188,3 +189,37 @@ def test_memory_of_the_optimiser_made_at_the_start(X, monkeypatch):
     assert names == list(named_arrays(state, "state"))
     for mine, theirs in zip(state._tensors(), lazy._tensors(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_a_gradient_is_at_most_twice_as_long_as_usual():
+    state, rng = new_state(), np.random.default_rng(0)
+    optimizer, parameters = state.optimizer, list(state.model.parameters())
+    squares = []
+    for size in (1.0, 3.0, 2.0, 1e6, 1e30, 1.0):
+        gradients = [size * rng.normal(size=p.shape) for p in parameters]
+        for parameter, gradient in zip(parameters, gradients):
+            parameter.grad = torch.from_numpy(gradient).float()
+        training._shorten_gradient(optimizer)
+        kept = [p.grad.double().numpy() for p in parameters]
+        length, full = (
+            np.sqrt(sum(np.sum(g**2) for g in part)) for part in (kept, gradients)
+        )
+        decay = 0.99 ** np.arange(len(squares))[::-1]
+        usual = np.sqrt(decay @ squares / decay.sum()) if squares else np.inf
+        assert_allclose(length, min(full, 2 * usual) if size < 1e19 else 0, rtol=1e-4)
+        squares.append(length**2)
+        optimizer.step()
+
+
+def test_rows_far_from_small_noise_do_not_throw_training_back():
+    """Columns follow from others up to small noise, and rows have heavy tails."""
+    rng = np.random.default_rng(0)
+    h = rng.standard_t(3, size=(1200, 3))
+    X = np.column_stack([h, np.abs(h), h @ rng.normal(size=(3, 3))])
+    X[:, 3:] += 0.002 * rng.normal(size=(1200, 6))
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    vae = VariationalAutoencoder(
+        6, noise_variance="full", learning_rate=5e-3, max_iter=30, random_state=0
+    ).fit(X[:1000], X_val=X[1000:])
+    # about 8.6 nats; with gradients of any length 1.4
+    assert vae.history_.validation_elbo[-1] > 5

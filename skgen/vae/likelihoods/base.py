@@ -2,12 +2,16 @@
 
 import abc
 import copy
+from functools import partial
 
 import numpy as np
 import torch
 from torch import nn
 
 LOG_2_PI = float(np.log(2 * np.pi))
+VALUES_PER_CHUNK = 2**20
+"""In the widest tensor, which a processor's cache can hold."""
+
 SMALLEST_MEAN = 1e-3  # at the start, of binary columns and counts that are all zero
 
 
@@ -27,6 +31,8 @@ class Likelihood(nn.Module, abc.ABC):
       training, if there is a faster way;
     - ``observed_log_prob``, ``conditional_mean`` and ``conditional_sample``, if columns
       depend on one another given h;
+    - ``log_prob_of_pairs``, if a product of matrices gives log p of many rows at many
+      outputs;
     - ``prepare``, if rows tell more than the parameters of the networks.
 
     Examples
@@ -146,6 +152,18 @@ class Likelihood(nn.Module, abc.ABC):
     def conditional_sample(self, outputs, X, observed, generator):
         """A draw x ~ p(x | h, x_obs), shape (..., n_features)."""
         return self.sample(outputs, generator)
+
+    def log_prob_of_pairs(self, outputs, X, observed=None):
+        """log p of each row of X, (n, n_features), at each of k outputs: (k, n), nats.
+
+        With a mask of the shape of X, of its observed entries.
+        """
+        if observed is None:
+            function = self.log_prob
+        else:
+            function = partial(self.observed_log_prob, observed=observed)
+        size = max(1, VALUES_PER_CHUNK // X.numel())
+        return torch.cat([function(o[:, None], X) for o in outputs.split(size)])
 
     def outside_support(self, X):
         """A mask of impossible values of the ndarray X; NaN may be among them."""

@@ -35,6 +35,12 @@ class Bernoulli(Likelihood):
         slope = X - torch.sigmoid(outputs.detach())  # no logarithms: half the time
         return (outputs * slope).sum(dim=-1)
 
+    def log_prob_of_pairs(self, outputs, X, observed=None):
+        normalizers = functional.softplus(outputs)
+        if observed is None:
+            return outputs @ X.T - normalizers.sum(dim=-1, keepdim=True)
+        return outputs @ X.where(observed, 0).T - normalizers @ observed.to(X).T
+
     def mean(self, outputs):
         return torch.sigmoid(outputs)
 

@@ -12,6 +12,7 @@ import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from torch.nn.functional import softplus
 
+from skgen.vae.likelihoods.base import Likelihood
 from skgen.vae.likelihoods.binary import Bernoulli
 from skgen.validation import row_blocks, rows_as_float
 
@@ -73,6 +74,15 @@ class ChowLiu(Bernoulli):
         zero, one = outputs.chunk(2, dim=-1)
         uniform = torch.empty_like(zero).uniform_(generator=generator)
         return self._downward((zero, one), uniform=uniform)
+
+    def log_prob_of_pairs(self, outputs, X, observed=None):
+        if observed is not None:
+            return Likelihood.log_prob_of_pairs(self, outputs, X, observed)
+        zero, one = outputs.chunk(2, dim=-1)
+        parents = X[:, self.parents.clamp(min=0)] * (self.parents >= 0)
+        log_p = zero @ (X * (1 - parents)).T + one @ (X * parents).T
+        zero, one = softplus(zero), softplus(one)
+        return log_p - zero.sum(dim=-1, keepdim=True) - (one - zero) @ parents.T
 
     def observed_log_prob(self, outputs, X, observed):
         return self._upward(outputs, X, observed)[0]
