@@ -91,15 +91,17 @@ def estimate_by_prior(model, X, draws, width=1):
     latents = model.latent_prior().transport(draws.normal, draws.prior_part)
     total, squares = X.new_full((2, len(X)), -torch.inf)
     samples, _ = _chunk_sizes(len(latents), width)
+    size = max(1, VALUES_PER_CHUNK // samples)
     for some in latents.split(samples):
         outputs = model.decode(some)
-        for rows in torch.arange(len(X)).split(max(1, VALUES_PER_CHUNK // samples)):
+        for start in range(0, len(X), size):
+            rows = slice(start, start + size)
             weights = model.likelihood.log_prob_of_pairs(outputs, X[rows])
             for result, power in ((total, 1), (squares, 2)):
                 part = torch.logsumexp(power * weights, dim=0)
                 result[rows] = torch.logaddexp(result[rows], part)
-    size = torch.exp(2 * total - squares).nan_to_num(0)
-    return Estimate(total - math.log(len(latents)), size)
+    effective_size = torch.exp(2 * total - squares).nan_to_num(0)
+    return Estimate(total - math.log(len(latents)), effective_size)
 
 
 def weighted_draws(model, prior, X, proposal, rows, draws, width):

@@ -114,7 +114,8 @@ class FullGaussian(Gaussian):
     def _whitening(self, outputs):
         """The lower triangular W for which W (x - mean) is standard normal."""
         coefficients = self._coefficients(outputs)
-        identity = torch.eye(self.n_features).to(coefficients)
+        settings = {"dtype": outputs.dtype, "device": outputs.device}
+        identity = torch.eye(self.n_features, **settings)
         scale = torch.exp(-0.5 * self._moments(outputs)[1])
         return scale[..., None] * (identity - coefficients)
 
