@@ -26,7 +26,7 @@ def default_dtype():
 
 def results(parameters, path):
     rows = X
-    if parameters.get("likelihood") in ("bernoulli", "poisson"):
+    if parameters.get("likelihood") in ("bernoulli", "chow_liu", "poisson"):
         rows = np.where(np.isnan(X), np.nan, X > 0)
     vae = VariationalAutoencoder(
         2, max_iter=2, hidden_layer_sizes=(8,), n_score_samples=32, random_state=0
@@ -53,7 +53,7 @@ def results(parameters, path):
         {"prior": "mixture", "noise_variance": "feature"},
         {"prior": "flow", "noise_variance": "full"},
         {"likelihood": "bernoulli", "binarize": "sample"},
-        {"likelihood": "chow_liu"},
+        {"likelihood": "chow_liu", "binarize": "sample"},
         {"likelihood": "poisson"},
     ],
     ids=str,

@@ -77,7 +77,7 @@ class FullGaussian(Gaussian):
         _, residual, root = self._conditional(outputs, X, observed)
         volume = self._moments(outputs)[1].sum(dim=-1)
         volume = volume + 2 * root.diagonal(dim1=-2, dim2=-1).abs().log().sum(dim=-1)
-        constant = LOG_2_PI * observed.sum(dim=-1)
+        constant = LOG_2_PI * observed.to(residual).sum(dim=-1)
         return -0.5 * (residual.square().sum(dim=-1) + volume + constant)
 
     def conditional_mean(self, outputs, X, observed):
