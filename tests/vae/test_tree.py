@@ -20,13 +20,13 @@ OBSERVED = torch.tensor([[1, 0, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 1]]).boo
 X = ROWS[[11, 21, 30]]
 
 
-def likelihood(parents=(1, -1, 1, 2, 2)):
+def likelihood(parents=(1, 1, 1, 2, 2)):
     built = ChowLiu().build(N).double()
     built.parents.copy_(torch.tensor(parents))
     return built
 
 
-TREES = [(1, -1, 1, 2, 2), (-1, 0, 1, 2, 3), (4, 4, 4, 4, -1)]
+TREES = [(1, 1, 1, 2, 2), (0, 0, 1, 2, 3), (4, 4, 4, 4, 4)]
 
 
 @pytest.mark.parametrize("parents", TREES)
@@ -39,7 +39,7 @@ def test_probabilities_of_all_rows(parents):
     for outputs, row in zip(OUTPUTS, X):
         log_p = 0
         for i, parent in enumerate(parents):
-            logit = outputs[i + N * int(parent >= 0 and row[parent])]
+            logit = outputs[i + N * int(parent != i and row[parent])]
             log_p += torch.nn.functional.logsigmoid(logit if row[i] else -logit)
         assert_allclose(tree.log_prob(outputs, row), log_p)
 
@@ -84,9 +84,9 @@ def test_slopes():
 
 
 def trees():
-    """The parents of all trees of four columns, from their Pruefer sequences."""
+    """The parents of all trees of four columns; the root is its own."""
     for edges in itertools.combinations(itertools.combinations(range(4), 2), 3):
-        near, parents = {0}, {0: -1}
+        near, parents = {0}, {0: 0}
         for _ in range(3):
             for edge in edges:
                 for a, b in (edge, edge[::-1]):
@@ -102,12 +102,12 @@ def smoothed_likelihood(X, parents):
     total = 0.0
     for child, parent in enumerate(parents):
         for a, b in itertools.product((0, 1), repeat=2):
-            if parent < 0:
+            if parent == child:
                 count, given = np.sum(X[:, child] == a) + 1, len(X) + 2
             else:
                 count = np.sum((X[:, child] == a) & (X[:, parent] == b)) + 0.5
                 given = np.sum(X[:, parent] == b) + 1
-            weight = count / 2 if parent < 0 else count
+            weight = count / 2 if parent == child else count
             total += weight * np.log(count / given)
     return total
 
@@ -142,7 +142,7 @@ def test_pairs_with_gaps_count_where_both_are_observed():
         assert_array_equal(one, other)
     X[:40, 2] = np.nan
     parents, logits = chow_liu_tree(X)
-    child = int(np.flatnonzero(parents >= 0)[0])
+    child = int(np.flatnonzero(parents != np.arange(4))[0])
     pair = X[:, [parents[child], child]]
     pair = pair[~np.isnan(pair).any(axis=1)]
     for value in (0, 1):

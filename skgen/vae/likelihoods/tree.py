@@ -39,14 +39,14 @@ class ChowLiu(Bernoulli):
     >>> likelihood = ChowLiu().build(3)
     >>> likelihood.prepare(np.repeat(rows, [40, 40, 5, 8], axis=0))
     >>> likelihood.parents
-    tensor([ 1, -1,  1])
+    tensor([1, 1, 1])
     """
 
     def build(self, n_features):
         built = super().build(n_features)
         built.n_outputs = 2 * n_features
         # before a tree is chosen there is a chain
-        chain = torch.arange(-1, n_features - 1, device="cpu")
+        chain = (torch.arange(n_features, device="cpu") - 1).clamp(min=0)
         zeros = torch.zeros(2 * n_features, dtype=torch.float32, device="cpu")
         built.register_buffer("parents", chain)
         built.register_buffer("logits", zeros)
@@ -79,7 +79,7 @@ class ChowLiu(Bernoulli):
         if observed is not None:
             return Likelihood.log_prob_of_pairs(self, outputs, X, observed)
         zero, one = outputs.chunk(2, dim=-1)
-        parents = X[:, self.parents.clamp(min=0)] * (self.parents >= 0)
+        parents = X[:, self.parents] * self._is_child()
         log_p = zero @ (X * (1 - parents)).T + one @ (X * parents).T
         zero, one = softplus(zero), softplus(one)
         return log_p - zero.sum(dim=-1, keepdim=True) - (one - zero) @ parents.T
@@ -103,8 +103,13 @@ class ChowLiu(Bernoulli):
     def _given_parents(self, outputs, X):
         """The logit of each column, where its parent is known."""
         zero, one = outputs.chunk(2, dim=-1)
-        parents = X[..., self.parents.clamp(min=0)] * (self.parents >= 0)
+        parents = X[..., self.parents] * self._is_child()
         return zero + parents * (one - zero)
+
+    def _is_child(self):
+        """Which columns are not the root, which is its own parent."""
+        numbers = torch.arange(len(self.parents), device=self.parents.device)
+        return self.parents != numbers
 
     def _upward(self, outputs, X, observed):
         """log p(x_obs | h), and by how much what is below a column raises its logit."""
@@ -129,7 +134,7 @@ class ChowLiu(Bernoulli):
         zero, one = map(torch.sigmoid, logits)
         result = torch.zeros_like(zero)
         for columns in self._levels():
-            parents = result[..., self.parents[columns].clamp(min=0)]
+            parents = result[..., self.parents[columns]]
             value = torch.lerp(zero[..., columns], one[..., columns], parents)
             if uniform is not None:
                 value = (uniform[..., columns] < value).to(value)
@@ -141,15 +146,16 @@ class ChowLiu(Bernoulli):
     def _levels(self):
         """Numbers of the columns by their distance from the root, which is first."""
         parents = self.parents.cpu().numpy()
-        levels, above = [], np.array([-1])
+        is_child = parents != np.arange(len(parents))
+        levels, above = [], np.flatnonzero(~is_child)
         while len(above):
-            above = np.flatnonzero(np.isin(parents, above))
             levels.append(torch.from_numpy(above).to(self.parents.device))
-        return levels[:-1]
+            above = np.flatnonzero(is_child & np.isin(parents, above))
+        return levels
 
 
 def chow_liu_tree(X):
-    """The parent of each column, -1 of the root, and logits of 1 given the parent.
+    """The parent of each column, the root of itself, and logits of 1 given the parent.
 
     X is 0/1 or probabilities, dense with NaN at missing entries, or CSR. The logits,
     (2, n_features), are of a parent that is 0, and of one that is 1.
@@ -163,10 +169,10 @@ def chow_liu_tree(X):
     edges = -np.maximum(information, _SMALLEST_INFORMATION)
     tree = minimum_spanning_tree(edges)
     _, parents = breadth_first_order(tree, root, directed=False)
-    parents[root] = root  # its own cells, n_00 and n_11, tell its probability
+    parents[root] = root
     log_odds = np.log(cells[:, 1] / cells[:, 0])[:, parents, np.arange(len(parents))]
+    # of its own cells two are empty
     log_odds[:, root] = np.log(cells[1, 1] / cells[0, 0])[root, root]
-    parents[root] = -1
     return parents.astype(np.int64), log_odds.astype(np.float32)
 
 
