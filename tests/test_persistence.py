@@ -20,12 +20,20 @@ import skgen
 from skgen import BinaryRBM, VariationalAutoencoder
 from skgen.callbacks import Checkpoint
 from skgen.persistence import _digest
-from skgen.vae.likelihoods import Bernoulli, ColumnLikelihood, Gaussian, Poisson
+from skgen.vae.likelihoods import (
+    Bernoulli,
+    ChowLiu,
+    ColumnLikelihood,
+    FullGaussian,
+    Gaussian,
+    Poisson,
+)
 
 BINARY = (load_digits().data[:60, 18:30] > 8).astype(np.float32)
 WINE = scale(load_wine().data)[:60]
 SMALL = {"hidden_layer_sizes": (4, 3), "max_iter": 3, "random_state": 0}
 MIXED = ColumnLikelihood([(Bernoulli(), [0, 2]), (Gaussian(0.5), [1, 3])])
+TIED = ColumnLikelihood([(ChowLiu(), [0, 2]), (FullGaussian(), [1, 3])])
 
 MODELS = {
     "exact rbm": (BinaryRBM(3, max_iter=3, random_state=0), BINARY),
@@ -68,6 +76,10 @@ MODELS = {
         load_digits().data[:60] > 8,
     ),
     "poisson vae": (VariationalAutoencoder(2, likelihood=Poisson(), **SMALL), BINARY),
+    "tied vae": (
+        VariationalAutoencoder(2, likelihood=TIED, **SMALL),
+        np.hstack([BINARY[:, 3:4], WINE[:, :1], BINARY[:, 4:5], WINE[:, 1:2]]),
+    ),
     "mixed vae": (
         VariationalAutoencoder(2, likelihood=MIXED, **SMALL),
         np.hstack([BINARY[:, 3:4], WINE[:, :1], BINARY[:, 4:5], WINE[:, 1:2]]),
