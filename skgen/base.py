@@ -19,9 +19,9 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skgen import persistence
 from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
-from skgen.persistence import save
 from skgen.run import Run
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
 from skgen.validation import (
@@ -35,6 +35,17 @@ from skgen.validation import (
 from skgen.weights import Split, counted_rows, split
 
 _SCORED_ROWS = 1000  # training rows behind the learning curve
+# what `_all_attributes` takes, by the names under which it is kept
+_FITTED = (
+    "_state",
+    "_summary",
+    "_curve",
+    "_dtype_of_X",
+    "_table",
+    "_seed",
+    "_fixed",
+    "_unfinished",
+)
 
 
 class Rows(NamedTuple):
@@ -69,6 +80,8 @@ class GenerativeEstimator(
 
     _fixed_by_fit = ("n_components",)
     """Parameters that cannot change while training goes on."""
+    _training_parts = ()
+    """Parts of the state that only further training needs."""
     _scores = None
     """The NamedTuple of the learning curve."""
     _whole = None
@@ -216,7 +229,7 @@ class GenerativeEstimator(
         """
         return self.inverse_transform(self.transform(X))
 
-    def save(self, path):
+    def save(self, path, *, training_state=True):
         """Write the fitted estimator to one .safetensors file; ``skgen.load`` reads it.
 
         The file holds the parameters, the model and the state of training. It holds no
@@ -227,6 +240,8 @@ class GenerativeEstimator(
         path : str or path-like
             A file that is there is replaced, in one step, and its mode is kept. The
             target of a symlink is replaced. A pipe or a device is written to.
+        training_state : bool, default=True
+            False: as after ``drop_training_state``, which makes a smaller file.
 
         Raises
         ------
@@ -246,7 +261,69 @@ class GenerativeEstimator(
         True
         """
         check_is_fitted(self)
-        save(self, path)
+        persistence.save(self if training_state else self._without_training(), path)
+
+    def drop_training_state(self):
+        """Forget what only further training needs, so that files are smaller.
+
+        The model scores and samples as before. Its files and pickles hold the weights
+        once, in place of three times (``BinaryRBM``) or four times
+        (``VariationalAutoencoder``). More training starts from the model there is, as
+        after any end of training, but with a fresh memory of gradients.
+
+        Returns
+        -------
+        self
+
+        Examples
+        --------
+        >>> import pickle
+        >>> from skgen import BinaryRBM
+        >>> X = [[0, 1] * 50, [1, 0] * 50]
+        >>> rbm = BinaryRBM(500, max_iter=5, n_chains=10, random_state=0).fit(X)
+        >>> before = len(pickle.dumps(rbm))
+        >>> len(pickle.dumps(rbm.drop_training_state())) < before / 2
+        True
+        """
+        check_is_fitted(self)
+        vars(self).update(vars(self._without_training()))
+        return self
+
+    def _without_training(self):
+        """An estimator that shares everything but the state of training."""
+        other = copy.copy(self)
+        other._state = self._state._replace(**dict.fromkeys(self._training_parts))
+        other._unfinished = None
+        return other
+
+    def __copy__(self):
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
+    def __getstate__(self):
+        """What is pickled: as in a file, where one can hold the model.
+
+        So a pickle needs no class but this one, as skops asks of what it loads.
+        """
+        state = super().__getstate__()
+        if not hasattr(self, "_state"):
+            return state
+        try:
+            saved = persistence.described(self)
+        except ValueError:
+            return state
+        known = self._all_attributes(*(getattr(self, name) for name in _FITTED))
+        known |= self.get_params(deep=False)
+        return {n: state[n] for n in state if n not in known} | {"_saved": saved}
+
+    def __setstate__(self, state):
+        saved = state.get("_saved")
+        super().__setstate__({name: state[name] for name in state if name != "_saved"})
+        if saved is not None:
+            document, arrays = saved
+            model = vars(persistence.restored(document, dict(arrays)))
+            vars(self).update({name: model[name] for name in model.keys() - state})
 
     @property
     def history_(self):
@@ -460,7 +537,14 @@ class GenerativeEstimator(
                     f"The model was fitted with {name}={before!r} and cannot go on "
                     f"with {now!r}: set it back, or clone the estimator to start anew."
                 )
-        return copy.deepcopy(self._state)
+        state = copy.deepcopy(self._state)
+        if any(getattr(state, part) is None for part in self._training_parts):
+            return self._with_training_parts(state)
+        return state
+
+    @abstractmethod
+    def _with_training_parts(self, state):
+        """The state as training begins, from the model that is there."""
 
     def _scored_rows(self, X, X_val, seed):
         """Rows of the learning curve: training rows, and those held out or None."""

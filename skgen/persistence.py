@@ -38,6 +38,20 @@ _LIKELIHOODS = "skgen.vae.likelihoods"  # imported by name when needed, it loads
 
 def save(estimator, path):
     """Write a fitted estimator to one .safetensors file, all of it or nothing."""
+    document, arrays = described(estimator)
+    document["sha256"] = _digest(document, arrays)
+    text = json.dumps(document)
+    if len(text) > _LONGEST_DOCUMENT:
+        arrays["document"] = np.frombuffer(text.encode(), np.uint8)
+        text = "null"
+    _write(Path(path), as_safetensors(arrays, {"skgen": text}))
+
+
+def described(estimator):
+    """A fitted estimator as a JSON document and arrays, from which it is `restored`.
+
+    Raises ValueError naming what stands in the way.
+    """
     check_can_save(estimator)
     names = getattr(estimator, "feature_names_in_", None)
     unfinished = estimator._unfinished
@@ -60,13 +74,9 @@ def save(estimator, path):
     arrays = named_arrays(estimator._state, "state") | named_arrays(history, "history")
     arrays |= named_arrays(estimator._summary, "summary")
     arrays |= named_arrays(getattr(unfinished, "best_state", None), "best_state")
-    arrays = {name: np.require(array, None, "C") for name, array in arrays.items()}
-    document["sha256"] = _digest(document, arrays)
-    text = json.dumps(document)
-    if len(text) > _LONGEST_DOCUMENT:
-        arrays["document"] = np.frombuffer(text.encode(), np.uint8)
-        text = "null"
-    _write(Path(path), as_safetensors(arrays, {"skgen": text}))
+    return document, {
+        name: np.require(array, None, "C") for name, array in arrays.items()
+    }
 
 
 def check_can_write(path):
@@ -133,12 +143,13 @@ def load(path):
             f"reads {FORMAT_VERSION}: install versions {document.get('versions')}."
         )
     try:
-        return _estimator(document, arrays)
+        return restored(document, arrays)
     except Exception as error:  # whatever a hostile document may cause
         raise ValueError(f"{path} holds no valid model of skgen: {error}") from error
 
 
-def _estimator(document, arrays):
+def restored(document, arrays):
+    """The estimator that was `described` so; the arrays are taken out of the dict."""
     cls = _class_of(document["class"])
     parameters, fixed = _parameters(document, cls)
     estimator, as_fitted = cls(**parameters), cls(**parameters | fixed)
@@ -158,6 +169,8 @@ def _estimator(document, arrays):
     if table is not None and len(table.columns) != n_features:
         raise ValueError("'table' does not describe each feature")
     state, summary = as_fitted._template(arrays, n_features, table)
+    if not any(name.startswith(_training_prefixes(cls)) for name in arrays):
+        state = state._replace(**dict.fromkeys(cls._training_parts))
     unfinished = _run_from_plain(document["unfinished"])
     if unfinished is not None and unfinished.best_bound > -np.inf:
         prefix = "best_state."
@@ -172,6 +185,10 @@ def _estimator(document, arrays):
     vars(estimator).update(estimator._all_attributes(*parts))
     estimator.n_features_in_ = n_features
     return estimator.set_output(transform=document["output"])
+
+
+def _training_prefixes(cls):
+    return tuple(f"state.{part}." for part in cls._training_parts)
 
 
 def _class_of(name):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.numpy import load as tensors_of
 from safetensors.numpy import save as as_safetensors
 from sklearn.datasets import load_digits, load_wine
@@ -163,6 +163,37 @@ def test_pickle_and_joblib(fitted, tmp_path):
     joblib.dump(estimator, tmp_path / "model.joblib")
     loaded = joblib.load(tmp_path / "model.joblib")
     assert_array_equal(loaded.score_samples(rows), estimator.score_samples(rows))
+
+
+def test_skops_has_one_class_to_trust(fitted):
+    skops = pytest.importorskip("skops.io")
+    estimator, X = fitted
+    content = skops.dumps(estimator)
+    own = f"{type(estimator).__module__}.{type(estimator).__name__}"
+    loaded = skops.loads(content, trusted=[own])
+    rows = binary_rows(X)
+    assert_array_equal(loaded.score_samples(rows), estimator.score_samples(rows))
+
+
+def test_without_the_state_of_training(fitted, path):
+    """What is fitted is the same; training goes on from the model there is."""
+    estimator, X = fitted
+    rows = binary_rows(X)
+    expected = estimator.score_samples(rows)
+    estimator.save(path)
+    whole = path.stat().st_size
+    estimator.save(path, training_state=False)
+    assert path.stat().st_size < whole
+    smaller = skgen.load(path), pickle.loads(pickle.dumps(estimator))
+    smaller[1].drop_training_state()
+    for loaded in (*smaller, pickle.loads(pickle.dumps(smaller[1]))):
+        assert_array_equal(loaded.score_samples(rows), expected)
+        assert_array_equal(
+            loaded.sample(5, random_state=0), estimator.sample(5, random_state=0)
+        )
+    ends = [loaded.partial_fit(X).score_samples(rows) for loaded in smaller]
+    assert_array_equal(*ends)
+    assert_allclose(ends[0].mean(), expected.mean(), atol=2 + abs(expected.mean()) / 10)
 
 
 def test_a_model_of_another_machine(path):

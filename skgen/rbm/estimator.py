@@ -237,6 +237,7 @@ class BinaryRBM(GenerativeEstimator):
     }
 
     _scores = Scores
+    _training_parts = ("parameters", "velocity")
 
     def __init__(
         self,
@@ -604,9 +605,14 @@ class BinaryRBM(GenerativeEstimator):
         return weights
 
     def __getstate__(self):
-        """What is pickled and copied: all but what is enumerated again when needed."""
+        """Without what is enumerated again when needed."""
         state = super().__getstate__()
         return {name: state[name] for name in state if name != "_enumerated"}
+
+    def _with_training_parts(self, state):
+        parameters = copy.deepcopy(state.average)
+        velocity = energy.RBMParameters(*map(np.zeros_like, parameters))
+        return state._replace(parameters=parameters, velocity=velocity)
 
     def _keeps_chains(self):
         return self.negative_phase in ("pcd", "tempered")
@@ -991,7 +997,7 @@ class BinaryRBM(GenerativeEstimator):
 
     def _template(self, arrays, n_features, table):
         sizes = n_features, self.n_components
-        check_shape(arrays, "state.parameters.weights", sizes)
+        check_shape(arrays, "state.average.weights", sizes)
         n_chains, _ = check_shape(arrays, "state.chains", (None, self.n_components))
         n_parts, _ = check_shape(arrays, "state.base.log_odds", (None, n_features))
         base = new_mixture(np.ones(n_parts), np.full((n_parts, n_features), 0.5))

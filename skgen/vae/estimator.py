@@ -265,6 +265,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         "prior",
     )
     _scores = Scores
+    _training_parts = ("model", "optimizer")
 
     def __init__(
         self,
@@ -820,6 +821,11 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _training_generator(self):
         return parallel.broadcast(super()._training_generator())
+
+    def _with_training_parts(self, state):
+        model = copy.deepcopy(state.average).requires_grad_(True)
+        fresh = training.initial_state(model, state.rng, state.units, state.moments)
+        return fresh._replace(n_updates=state.n_updates)
 
     def _state_to_resume(self):
         return training.to_device(super()._state_to_resume(), self._resolve_device())
