@@ -521,12 +521,13 @@ class GenerativeEstimator(
             n_rows=n_rows,
             patience=self.n_iter_no_change if self.early_stopping and patient else None,
             tol=float(self.tol),
+            max_time=self.max_time if is_fit else None,
         )
 
     def _continue_history(self, run):
         """Continue the learning curve of the model there is."""
         run.curve = self._curve
-        run.seconds = float(self._curve[-1][-1, 1])
+        run.seconds = run.seconds_before = float(self._curve[-1][-1, 1])
 
     def _state_to_resume(self):
         """A copy of the model's state, so that a failure does not harm the model."""

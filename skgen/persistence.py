@@ -238,12 +238,14 @@ def _run_from_plain(plain):
     for name in _BOUNDS:
         setattr(run, name, -np.inf if plain[name] is None else plain[name])
     numbers = run.position, run.seconds, run.tol, run.best_bound, run.gained_bound
+    numbers += run.seconds_before, run.seconds_of_epochs
     counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup
-    counts += run.n_halved, *run.n_rows
+    counts += run.n_halved, run.n_most, *run.n_rows
     if (
         not all(type(number) is float and number == number for number in numbers)
         or not all(map(_is_count, counts))
         or not (run.patience is None or _is_count(run.patience, 1))
+        or not (run.max_time is None or run.max_time > 0)
         or run.schedule not in ("constant", "linear", "cosine")
         or len(run.n_rows) != 2
         or not 0 <= run.position <= 1.001  # a sum of rounded shares

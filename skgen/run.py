@@ -37,6 +37,10 @@ class Run:
     patience: int | None = None
     """Epochs without a gain before stopping; None: no early stopping."""
     tol: float = 0.0
+    max_time: float | None = None
+    """Seconds of this run, however many epochs are left by then."""
+    n_most: int = 0
+    """Epochs of this run if there is time for all."""
     n_warmup: int = 0
     """First epochs, which do not count as epochs without a gain."""
     position: float = 0.0
@@ -47,6 +51,10 @@ class Run:
     """Epochs of this run."""
     seconds: float = 0.0
     """Of preparation, training and scoring, earlier runs of the model included."""
+    seconds_before: float = 0.0
+    """Of earlier runs of the model."""
+    seconds_of_epochs: float = 0.0
+    """Of the epochs of this run."""
     n_stale: int = 0
     """Epochs without a gain."""
     n_halved: int = 0
@@ -101,14 +109,22 @@ class Run:
         except FloatingPointError as error:
             number = length(self.curve) + 1
             raise FloatingPointError(f"Epoch {number}: {error}") from None
-        self.seconds += time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self.seconds += seconds
+        self.seconds_of_epochs += seconds
 
     def record(self, scores):
         """Add an epoch to the learning curve; `scores` is a NamedTuple of floats."""
         self.curve = lengthened(self.curve, self.seconds, scores)
         self.position += self.step
+        self.n_most = self.n_most or self.n_left
         self.n_left -= 1
         self.n_epochs += 1
+        if self.max_time is not None and self.n_left:
+            left = self.max_time - (self.seconds - self.seconds_before)
+            in_time = int(left * self.n_epochs / max(self.seconds_of_epochs, 1e-9))
+            most = self.n_left if self.finishing else self.n_most - self.n_epochs
+            self.n_left = min(most, max(in_time, 0))
 
     def choose(self, low, high):
         """Keep the best state; after enough epochs without a gain, return to it.

@@ -36,6 +36,7 @@ SHARED_CONSTRAINTS = {
     "averaging": [Interval(Real, 0, 1, closed="left")],
     "binarize": [_FINITE, StrOptions({"sample"}), None],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "max_time": [Interval(Real, 0, None, closed="neither"), None],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],

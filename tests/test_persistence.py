@@ -568,3 +568,26 @@ def test_sizes_are_checked_before_time_and_memory_are_taken(path):
     path.write_bytes(forged(saved, change))
     with pytest.raises(ValueError, match="do not fit the arrays in the file"):
         skgen.load(path)
+
+
+def test_a_fit_cut_short_keeps_its_seconds(path):
+    """They count to the limit of the whole fit."""
+
+    class Stopped(Exception):
+        pass
+
+    class Stop(Checkpoint):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            super().on_fit_task_end(
+                estimator, context, fitted_estimator=fitted_estimator
+            )
+            raise Stopped
+
+    rbm = BinaryRBM(2, max_iter=10**6, max_time=0.5, random_state=0)
+    with pytest.raises(Stopped):
+        rbm.set_callbacks(Stop(path)).fit(BINARY)
+    loaded = skgen.load(path)
+    unfinished = loaded._unfinished
+    assert unfinished.max_time == 0.5
+    assert 0 < unfinished.seconds_of_epochs <= unfinished.seconds
+    assert 1 < loaded.set_params(warm_start=True).fit(BINARY).n_iter_ < 10**6

@@ -267,3 +267,24 @@ def test_the_average_is_over_the_last_tenth_until_the_decay_is_longer():
     assert_allclose(shares, [1.0, 0.5, 0.25])
     assert_allclose(averaging_share(0.99, 1, 10**6), 0.01)
     assert averaging_share(0, 1, 10**6) == 1
+
+
+@pytest.mark.parametrize("durations", [[1.0] * 100, [5.0] + [1.0] * 99, [30.0]])
+def test_max_time_ends_the_schedule_in_time(monkeypatch, durations):
+    clock = np.cumsum([0.0] + durations)
+    ticks = iter(np.repeat(clock, 2)[1:])
+    monkeypatch.setattr("skgen.run.time.perf_counter", lambda: next(ticks))
+    positions = []
+
+    def train(state, epoch, done):
+        positions.append(done)
+        return state
+
+    scores = Scores(0.0), (0.0, 0.0)
+    _, history = run_epochs([0], train, lambda state: scores, 100, max_time=20)
+    n = len(history)
+    assert history.seconds[-1] <= max(20, durations[0])
+    assert n == 20 if durations == [1.0] * 100 else n in (1, 14, 15, 16)
+    if n > 1:
+        assert_allclose(positions[-1][1], 1)
+        assert np.all(np.diff([end for _, end in positions]) > 0)

@@ -138,6 +138,9 @@ class BinaryRBM(GenerativeEstimator):
         of each row, which never changes: it follows from the row alone.
     max_iter : int, default=50
         Epochs.
+    max_time : float, default=None
+        Seconds that ``fit`` takes at most, beyond its first epoch. The schedule of the
+        learning rate ends then. How many epochs fit in depends on the machine.
     early_stopping : bool, default=False
         Keep the epoch with the best held-out likelihood less two standard errors of
         log Z. An epoch is without gain if its likelihood plus two standard errors is
@@ -255,6 +258,7 @@ class BinaryRBM(GenerativeEstimator):
         averaging=0.999,
         binarize=0.5,
         max_iter=50,
+        max_time=None,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
@@ -277,6 +281,7 @@ class BinaryRBM(GenerativeEstimator):
         self.averaging = averaging
         self.binarize = binarize
         self.max_iter = max_iter
+        self.max_time = max_time
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change

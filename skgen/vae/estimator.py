@@ -147,6 +147,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         Rows per update. "auto" is 3 sqrt(n_samples), but 10 to 200.
     max_iter : int, default=300
         Epochs at most.
+    max_time : float, default=None
+        Seconds that ``fit`` takes at most, beyond its first epoch. The schedule of the
+        learning rate ends then. How many epochs fit in depends on the machine.
     averaging : float, default=0.999
         Decay of the running average of the weights, in [0, 1); 0: the last iterate.
     early_stopping : bool, default=True
@@ -287,6 +290,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         weight_decay=0.0,
         batch_size="auto",
         max_iter=300,
+        max_time=None,
         averaging=0.999,
         early_stopping=True,
         validation_fraction=0.1,
@@ -318,6 +322,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.max_time = max_time
         self.averaging = averaging
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
