@@ -34,7 +34,8 @@ def filled(template, arrays, name):
     """The state whose `named_arrays` these are, which it takes out of the dict.
 
     Raises ValueError naming the first array that is missing, or whose dtype or shape is
-    not as in the template, or whose values are not finite.
+    not as in the template, or whose values are not finite, unless those of the template
+    are NaN.
     """
     if template is None:
         return None
@@ -75,6 +76,8 @@ def _taken(arrays, name, like):
     if array.dtype.kind == "f":
         # a single number may be infinite: a standard error that is not known
         fits = np.isfinite(array).all() if array.ndim else not np.isnan(array)
+        # where the template has gaps there may be some
+        fits |= array.ndim > 0 and np.isnan(like).all() and not np.isinf(array).any()
     else:
         fits = np.all(array >= 0)
     if not fits:

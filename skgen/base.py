@@ -23,6 +23,7 @@ from skgen import persistence
 from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
 from skgen.run import Run
+from skgen.stream import Stream, extended, warned_if_sorted
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
 from skgen.validation import (
     _fit_context,
@@ -43,6 +44,7 @@ _FITTED = (
     "_dtype_of_X",
     "_table",
     "_seed",
+    "_stream",
     "_fixed",
     "_unfinished",
 )
@@ -63,6 +65,8 @@ class Rows(NamedTuple):
     """Of the frame that was given, or None."""
     seed: int
     """Chooses the rows that are held out and the rows of the learning curve."""
+    stream: Stream
+    """What is known of the rows of all blocks so far."""
 
 
 class GenerativeEstimator(
@@ -121,7 +125,8 @@ class GenerativeEstimator(
             if run.continues_model:
                 # the model there is may stay the best
                 run.choose(*self._evaluate(run.state, *rows.scored)[1])
-            fit_task = self._init_callback_context(max_subtasks=run.n_left)
+            n_epochs = run.n_left if self.max_time is None else None
+            fit_task = self._init_callback_context(max_subtasks=n_epochs)
             fit_task.call_on_fit_task_begin(**hooks)
             while run.n_left:
                 task = fit_task.subcontext("epoch").call_on_fit_task_begin(**hooks)
@@ -359,6 +364,10 @@ class GenerativeEstimator(
     def _initial_state(self, X, table, rng):
         """The state of training before the first update."""
 
+    @abstractmethod
+    def _mean_and_deviation(self, state):
+        """Of each column of the rows that a model has seen, as far as it knows."""
+
     def _adapted(self, state, X):
         """The state of a model that is about to go on with rows it has not seen."""
         return state
@@ -451,9 +460,10 @@ class GenerativeEstimator(
         """Whether rows of X are probabilities, drawn anew every epoch."""
         return self.binarize == "sample"
 
-    def _rows_per_update(self, n_samples):
+    def _rows_per_update(self, n_samples, n_typical=None):
+        """At most `n_samples`, as is suitable for `n_typical` rows in all."""
         auto = self.batch_size == "auto"
-        size = self._suitable_batch(n_samples) if auto else self.batch_size
+        size = self._suitable_batch(n_typical or n_samples) if auto else self.batch_size
         return min(size, n_samples)
 
     @staticmethod
@@ -483,24 +493,41 @@ class GenerativeEstimator(
         seed = self._seed if resumes else int(rng.integers(2**31))
         X, weights, typical, held_out = self._split(X, X_val, weights, seed, is_fit)
         X_val = held_out if X_val is None else X_val
+        stream = self._stream if resumes else Stream()
+        starts = not resumes
+        if is_fit:
+            n_seen = stream.n_rows + X.shape[0]
+            stream = Stream(n_seen, stream.is_sorted)
+        else:
+            block = typical
+            stream, X, starts = extended(stream, X, weights)
+            typical = X if weights is None else typical
         scored = self._scored_rows(typical, X_val, seed)
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
             run = replace(unfinished, state=state, best_state=best)
             run.curve = self._curve
-        elif resumes:
-            state = self._adapted(state, typical)
-            run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
-            self._continue_history(run)
         else:
-            state = self._initial_state(typical, table, rng)
+            if starts:
+                state = self._initial_state(
+                    typical, table, state.rng if resumes else rng
+                )
+            else:
+                if not is_fit:
+                    spread = self._mean_and_deviation(state)
+                    stream = warned_if_sorted(stream, block, *spread)
+                state = self._adapted(state, typical)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
-            run.n_warmup = getattr(self, "kl_warmup", 0) if is_fit else 0
+            if resumes:
+                self._continue_history(run)
+            elif is_fit:
+                run.n_warmup = getattr(self, "kl_warmup", 0)
+            run.n_typical = X.shape[0] if is_fit else stream.n_rows
         X, train = (self._prepared(run.state, part) for part in (X, scored[0]))
         held_out = scored[1]
         if held_out is not None:
             held_out = self._prepared(run.state, held_out, "X_val")
-        rows = Rows(X, weights, (train, held_out), dtype, table, seed)
+        rows = Rows(X, weights, (train, held_out), dtype, table, seed, stream)
         run.seconds += time.perf_counter() - started
         return rows, run
 
@@ -576,12 +603,12 @@ class GenerativeEstimator(
         return self._as_fitted(rows, state, summary, run.curve, unfinished)
 
     def _as_fitted(self, rows, state, summary, curve, unfinished=None):
-        parts = state, summary, curve, rows.dtype, rows.table, rows.seed
+        parts = state, summary, curve, rows.dtype, rows.table, rows.seed, rows.stream
         fixed = {name: getattr(self, name) for name in self._fixed_by_fit}
         return self._all_attributes(*parts, fixed, unfinished)
 
     def _all_attributes(
-        self, state, summary, curve, dtype, table, seed, fixed, unfinished
+        self, state, summary, curve, dtype, table, seed, stream, fixed, unfinished
     ):
         """All fitted attributes except the number and the names of the features."""
         return self._attributes(state, summary, dtype) | {
@@ -592,6 +619,7 @@ class GenerativeEstimator(
             "_seed": seed,
             "_dtype_of_X": dtype,
             "_table": table,
+            "_stream": stream,
             "_fixed": fixed,
             "_unfinished": unfinished,
         }

@@ -23,10 +23,11 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save as as_safetensors
 
-from skgen.arrays import filled, named_arrays
+from skgen.arrays import check_shape, filled, named_arrays
 from skgen.curve import from_history
 from skgen.dtypes import table_from_plain, table_to_plain
 from skgen.run import Run
+from skgen.stream import Stream
 
 FORMAT_VERSION = 1
 _LONGEST_HEADER = 10_000_000  # bytes
@@ -73,6 +74,7 @@ def described(estimator):
     history = {name: history[name] for name in history.dtype.names}
     arrays = named_arrays(estimator._state, "state") | named_arrays(history, "history")
     arrays |= named_arrays(estimator._summary, "summary")
+    arrays |= named_arrays(estimator._stream, "stream")
     arrays |= named_arrays(getattr(unfinished, "best_state", None), "best_state")
     return document, {
         name: np.require(array, None, "C") for name, array in arrays.items()
@@ -178,10 +180,16 @@ def restored(document, arrays):
         best_state, _ = as_fitted._template(own, n_features, table)
         unfinished.best_state = filled(best_state, arrays, "best_state")
     state, summary = filled(state, arrays, "state"), filled(summary, arrays, "summary")
+    like = arrays.get("stream.gathered")
+    if like is not None:
+        check_shape(arrays, "stream.gathered", (None, None))
+        # NaN, where there may be gaps
+        like = np.full_like(like, np.nan if like.dtype.kind == "f" else 0)
+    stream = filled(Stream(gathered=like), arrays, "stream")
     curve = from_history(_history(arrays, cls))
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
-    parts = state, summary, curve, dtype, table, seed, fixed, unfinished
+    parts = state, summary, curve, dtype, table, seed, stream, fixed, unfinished
     vars(estimator).update(estimator._all_attributes(*parts))
     estimator.n_features_in_ = n_features
     return estimator.set_output(transform=document["output"])
@@ -240,7 +248,7 @@ def _run_from_plain(plain):
     numbers = run.position, run.seconds, run.tol, run.best_bound, run.gained_bound
     numbers += run.seconds_before, run.seconds_of_epochs
     counts = run.n_left, run.n_epochs, run.n_stale, run.n_warmup
-    counts += run.n_halved, run.n_most, *run.n_rows
+    counts += run.n_halved, run.n_most, run.n_typical, *run.n_rows
     if (
         not all(type(number) is float and number == number for number in numbers)
         or not all(map(_is_count, counts))

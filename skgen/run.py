@@ -34,6 +34,8 @@ class Run:
     """A call of ``fit``, not one pass of ``partial_fit``."""
     n_rows: tuple = (0, 0)
     """Of the X and the X_val that were given, 0 without one."""
+    n_typical: int = 0
+    """Rows of all blocks so far, for which a batch is suitable."""
     patience: int | None = None
     """Epochs without a gain before stopping; None: no early stopping."""
     tol: float = 0.0

@@ -271,7 +271,7 @@ def test_the_average_is_over_the_last_tenth_until_the_decay_is_longer():
 
 @pytest.mark.parametrize("durations", [[1.0] * 100, [5.0] + [1.0] * 99, [30.0]])
 def test_max_time_ends_the_schedule_in_time(monkeypatch, durations):
-    clock = np.cumsum([0.0] + durations)
+    clock = np.cumsum([0.0, *durations])
     ticks = iter(np.repeat(clock, 2)[1:])
     monkeypatch.setattr("skgen.run.time.perf_counter", lambda: next(ticks))
     positions = []

@@ -818,6 +818,10 @@ class BinaryRBM(GenerativeEstimator):
             rng=rng,
         )
 
+    def _mean_and_deviation(self, state):
+        mean = state.offsets.visible
+        return mean, np.sqrt(mean * (1 - mean))
+
     @staticmethod
     def _suitable_batch(n_samples):
         return min(max(n_samples // 600, 10), 100)
@@ -829,7 +833,7 @@ class BinaryRBM(GenerativeEstimator):
         if self.partition_method == "exact":
             enumeration.check_size(*sizes, enumeration.MAX_UNITS_SUMMED)
         settings = Settings(
-            self._rows_per_update(X.shape[0]),
+            self._rows_per_update(X.shape[0], run.n_typical),
             *(getattr(self, name) for name in Settings._fields[1:]),
         )
         state = run.state

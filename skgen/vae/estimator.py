@@ -807,6 +807,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         model = model.to(self._resolve_device())
         return training.initial_state(model, rng, units, moments)
 
+    def _mean_and_deviation(self, state):
+        return state.moments.mean, state.moments.std
+
     def _adapted(self, state, X):
         return revision.adapted(state, X)
 
@@ -853,7 +856,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         run.starts_as_model = likelihoods.holds_counts(run.state.model.likelihood)
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
-        parameters["batch_size"] = self._rows_per_update(X.shape[0])
+        parameters["batch_size"] = self._rows_per_update(X.shape[0], run.n_typical)
         settings = training.Settings(*map(parameters.get, training.Settings._fields))
         if not sparse.issparse(X):
             X = torch.from_numpy(X).to(self._resolve_device())

@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     cross_val_score,
-    train_test_split,
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -20,6 +19,7 @@ from sklearn.preprocessing import MinMaxScaler
 from skgen import BinaryRBM
 from skgen.rbm import partition
 from skgen.rbm.energy import RBMParameters, free_energy
+from skgen.weights import split
 from tests.rbm.reference import all_states, p_value
 
 BLOCKS_OF_100 = 100 * 64 * 256 / 2**20  # MiB for blocks of 100 rows of 64 columns
@@ -424,7 +424,7 @@ def test_early_stopping_and_warm_start():
     first = rbm.history_.validation_log_likelihood.max()
     rbm.fit(X)
     assert rbm._seed == seed
-    held_out = train_test_split(X, test_size=0.1, random_state=seed)[1]
+    held_out = split(X.astype(np.uint8), None, 0.1, seed).X_val
     assert rbm.score(held_out) >= first - 1e-4
 
 
@@ -457,10 +457,10 @@ def test_partial_fit_with_a_chosen_method(binary_digits, method):
 def test_partial_fit_any_number_of_rows():
     rbm = BinaryRBM(3, random_state=0)
     assert rbm.partial_fit(small_data(1)) is rbm
-    for n in (1, 2, 333, 64):
+    for n in (1, 2, 333, 664, 64):
         rbm.partial_fit(small_data(n, seed=n))
-    # batches of at most 10 rows, about a hundred of them where there are enough
-    assert rbm._state.n_updates == 1 + 1 + 1 + 34 + 7
+    # batches of at most 10 rows; the first thousand rows are gathered
+    assert rbm._state.n_updates == (1 + 1 + 2 + 333 + 664) // 10 + 1 + 7
     assert np.isfinite(rbm.score(small_data()))
 
 

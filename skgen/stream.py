@@ -1,0 +1,68 @@
+"""Rows that come in blocks: what the first of them decide, and whether they are mixed.
+
+The first block may be a single row, or of one class. So the first rows are gathered,
+and with every block the model starts anew from all of them, until there are enough.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+_FEWEST_ROWS = 1000  # from which a model starts for good
+_MOST_VALUES = 2**22  # of the rows that are gathered
+_SHIFT = 5.0  # standard errors, the root mean square over columns
+
+
+class Stream(NamedTuple):
+    """The rows that a model has seen."""
+
+    n_rows: int = 0
+    is_sorted: bool = False
+    """The user was warned that blocks differ."""
+    gathered: np.ndarray | None = None
+    """The rows so far, while there are few."""
+
+
+def extended(stream, X, weights):
+    """The stream after the rows of X, which rows to train on, and whether to start."""
+    is_first = stream.n_rows == 0
+    after = stream._replace(n_rows=stream.n_rows + X.shape[0], gathered=None)
+    if weights is not None or sparse.issparse(X):
+        return after, X, is_first
+    if not is_first and stream.gathered is None:
+        return after, X, False
+    rows = np.array(X) if is_first else np.concatenate([stream.gathered, X])
+    if len(rows) < _FEWEST_ROWS and rows.size <= _MOST_VALUES:
+        after = after._replace(gathered=rows)
+    return after, rows, True
+
+
+def warned_if_sorted(stream, X, mean, std):
+    """The stream, after a warning if X differs from rows of this mean and deviation."""
+    if stream.is_sorted:
+        return stream
+    n_before = min(stream.n_rows - X.shape[0], _FEWEST_ROWS)
+    shift = _means(X) - mean
+    variance = std**2 + 1 / X.shape[0] * (std > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = shift**2 / (variance * (1 / X.shape[0] + 1 / n_before))
+    known = np.isfinite(squares)
+    if not known.any() or squares[known].mean() <= _SHIFT**2:
+        return stream
+    warnings.warn(
+        "The rows of this block differ from those before, as if they were sorted: "
+        "shuffle all rows before you part them into blocks, or the model fits the last "
+        "ones best.",
+        RuntimeWarning,
+        stacklevel=5,  # the caller of partial_fit
+    )
+    return stream._replace(is_sorted=True)
+
+
+def _means(X):
+    if sparse.issparse(X):
+        return np.asarray(X.mean(axis=0)).ravel()
+    n = (~np.isnan(X)).sum(axis=0)
+    return np.nansum(X, axis=0, dtype=np.float64) / np.where(n, n, np.nan)
