@@ -33,6 +33,7 @@ from skgen.validation import (
     check_weights,
     drawn,
 )
+from skgen.views import View, viewed
 from skgen.weights import Split, counted_rows, split
 
 _SCORED_ROWS = 1000  # training rows behind the learning curve
@@ -361,8 +362,11 @@ class GenerativeEstimator(
         """
 
     @abstractmethod
-    def _initial_state(self, X, table, rng):
-        """The state of training before the first update."""
+    def _initial_state(self, X, every, table, rng):
+        """The state of training before the first update.
+
+        X is in memory. `every` has all rows, of which X may be some.
+        """
 
     @abstractmethod
     def _mean_and_deviation(self, state):
@@ -492,6 +496,8 @@ class GenerativeEstimator(
         rng = self._training_generator()
         seed = self._seed if resumes else int(rng.integers(2**31))
         X, weights, typical, held_out = self._split(X, X_val, weights, seed, is_fit)
+        # moments are of all rows, what takes longer is of some
+        every = X if weights is None else typical
         X_val = held_out if X_val is None else X_val
         stream = self._stream if resumes else Stream()
         starts = not resumes
@@ -501,7 +507,8 @@ class GenerativeEstimator(
         else:
             block = typical
             stream, X, starts = extended(stream, X, weights)
-            typical = X if weights is None else typical
+            if weights is None and not isinstance(X, View):
+                every = typical = X
         scored = self._scored_rows(typical, X_val, seed)
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
@@ -509,14 +516,13 @@ class GenerativeEstimator(
             run.curve = self._curve
         else:
             if starts:
-                state = self._initial_state(
-                    typical, table, state.rng if resumes else rng
-                )
+                rng = state.rng if resumes else rng
+                state = self._initial_state(typical, every, table, rng)
             else:
                 if not is_fit:
                     spread = self._mean_and_deviation(state)
                     stream = warned_if_sorted(stream, block, *spread)
-                state = self._adapted(state, typical)
+                state = self._adapted(state, every)
             run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
             if resumes:
                 self._continue_history(run)
@@ -533,7 +539,8 @@ class GenerativeEstimator(
 
     def _split(self, X, X_val, weights, seed, is_fit):
         """The rows of X to train on, and rows that are held out."""
-        if not is_fit and weights is None:
+        X = viewed(X)
+        if not is_fit and weights is None and not isinstance(X, View):
             return Split(X, None, X, None)
         holds_out = is_fit and self.early_stopping and X_val is None
         fraction = self.validation_fraction if holds_out else 0

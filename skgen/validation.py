@@ -4,6 +4,7 @@ No other module imports private names of scikit-learn.
 """
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -25,6 +26,8 @@ from sklearn.utils.validation import (
 
 from skgen.containers import as_frame, as_numbers
 from skgen.hashing import uniforms
+from skgen.sources import as_source
+from skgen.views import View, changed
 
 _FINITE = Interval(Real, None, None, closed="neither")
 # parameters that mean the same in BinaryRBM and VariationalAutoencoder
@@ -87,6 +90,19 @@ def rows_as_float(X, rows, dtype):
     return dense_rows(X, rows).astype(dtype)
 
 
+def joined(parts, n_rows, dtype):
+    """Parts of n_rows rows in one array; no more than one of them is in memory."""
+    whole, start = None, 0
+    for part in parts:
+        if len(part) == n_rows:
+            return part.astype(dtype, copy=False)
+        if whole is None:
+            whole = np.empty((n_rows, *part.shape[1:]), dtype)
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole
+
+
 def in_dtype(X, dtype):
     """Floating-point samples in the dtype of the data, as near as it comes to them."""
     if dtype.kind == "b":
@@ -111,26 +127,33 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
 
     With `reset` this call defines the features; with `missing` a dense X may hold NaN.
     """
-    numbers = check_array(
-        as_numbers(X, name),
-        accept_sparse="csr",
-        dtype=None,
-        ensure_all_finite=False,
-        estimator=estimator,
-        input_name=name,
-    )
+    source = as_source(X)
+    if source is not None:
+        _check_not_empty(source, name)
+        numbers = View(source)
+    else:
+        numbers = check_array(
+            as_numbers(X, name),
+            accept_sparse="csr",
+            dtype=None,
+            ensure_all_finite=False,
+            estimator=estimator,
+            input_name=name,
+        )
     if name != "X" and numbers.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"{name} has {numbers.shape[1]} features, but {type(estimator).__name__} "
             f"is expecting {estimator.n_features_in_} features: pass the columns of X."
         )
-    frame = as_frame(X, name)
-    named = numbers if frame is None else X
+    frame = as_frame(X, name) if source is None else source.empty
+    named = numbers if frame is None else X if source is None else frame
     validate_data(estimator, named, reset=reset, skip_check_array=True)
     if sparse.issparse(numbers) and not numbers.has_canonical_format:
         numbers = numbers.copy()
         numbers.sum_duplicates()
-    columns = None if frame is None else frame.columns
+    columns = getattr(estimator, "feature_names_in_", None)
+    if source is None:
+        columns = None if frame is None else frame.columns
     _check_finite(numbers, name, estimator, missing, columns)
     return numbers
 
@@ -165,12 +188,14 @@ def holds_missing(X):
     """Whether X, whose other values are finite, is dense and has NaN."""
     may_hold = X.dtype.kind == "f" and not sparse.issparse(X)
     # the sum needs no mask of the size of X
-    return may_hold and bool(np.isnan(X.sum(dtype=np.float64)))
+    return may_hold and any(np.isnan(part.sum(dtype=np.float64)) for part in _parts(X))
 
 
 def with_missing(estimator, X, name="X"):
     """A floating-point copy of a dense X, checked, which may hold NaN."""
     X = check_input(estimator, X, missing=True, name=name)
+    if isinstance(X, View):
+        X = X[:]
     if sparse.issparse(X):
         raise TypeError(
             "A sparse X cannot tell what is missing, its zeros are values: pass "
@@ -225,7 +250,9 @@ def probabilities(X, name="X", remedy=_SCALE, columns=None):
     low, high = _range(X)
     if low >= 0 and high <= 1:
         return X
-    return X.maximum(0).minimum(1) if sparse.issparse(X) else X.clip(0, 1)
+    if sparse.issparse(X):
+        return X.maximum(0).minimum(1)
+    return changed(X, lambda part: part.clip(0, 1), X.dtype)
 
 
 def binarized(X, binarize, *, warn=False, name="X", columns=None):
@@ -238,7 +265,8 @@ def binarized(X, binarize, *, warn=False, name="X", columns=None):
         remedy = "binarise X first or set binarize to a threshold"
         return binary(X, remedy, name, columns)
     if binarize == "sample":
-        return drawn(probabilities(X, name, columns=columns))
+        X = probabilities(X, name, columns=columns)
+        return drawn(X) if sparse.issparse(X) else changed(X, drawn, _dtype_of_bits(X))
     if sparse.issparse(X) and binarize < 0:
         raise ValueError(
             f"binarize={binarize} would turn the zeros of a sparse X into ones: use a "
@@ -292,10 +320,8 @@ def _drawn_entries(values, rows, columns):
 def _as_uint8(X, is_one):
     """Where `is_one` holds, as uint8, dense or CSR like X; float32 if X has NaN."""
     if not sparse.issparse(X):
-        ones = is_one(X).view(np.uint8)
-        if not holds_missing(X):
-            return ones
-        return np.where(np.isnan(X), np.float32(np.nan), ones)
+        dtype = _dtype_of_bits(X)
+        return changed(X, partial(_dense_bits, is_one=is_one, dtype=dtype), dtype)
     ones = type(X)((is_one(X.data).view(np.uint8), X.indices, X.indptr), shape=X.shape)
     if not ones.data.all():
         ones = ones.copy()  # eliminate_zeros would change the index arrays of X
@@ -303,11 +329,40 @@ def _as_uint8(X, is_one):
     return ones
 
 
+def _dtype_of_bits(X):
+    return np.dtype(np.float32 if holds_missing(X) else np.uint8)
+
+
+def _dense_bits(X, is_one, dtype):
+    ones = is_one(X).view(np.uint8)
+    return (
+        ones if dtype == np.uint8 else np.where(np.isnan(X), np.float32(np.nan), ones)
+    )
+
+
 def _range(X):
-    """The smallest and the largest value of a dense or CSR X, NaN apart."""
+    """The smallest and the largest value of X, NaN apart."""
     if sparse.issparse(X):
         return X.min(), X.max()
-    return np.fmin.reduce(X, axis=None), np.fmax.reduce(X, axis=None)
+    parts = [
+        (np.fmin.reduce(p, axis=None), np.fmax.reduce(p, axis=None)) for p in _parts(X)
+    ]
+    low, high = zip(*parts)
+    return np.fmin.reduce(low), np.fmax.reduce(high)
+
+
+def _parts(X):
+    """A dense X itself, or a view by blocks of rows."""
+    if not isinstance(X, View):
+        return [X]
+    return (X[rows] for rows in row_blocks(*X.shape))
+
+
+def _check_not_empty(source, name):
+    if 0 in source.shape:
+        raise ValueError(
+            f"{name} has shape {source.shape}: pass at least one row and one column."
+        )
 
 
 def _warn_outside_unit_interval(X, threshold):
@@ -327,7 +382,9 @@ def _check_finite(X, name, estimator, missing=False, columns=None):
     values = X.data if sparse.issparse(X) else X
     # a finite sum proves finite values without a mask of the size of X
     with np.errstate(all="ignore"):
-        finite = values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64))
+        finite = values.dtype.kind != "f" or all(
+            np.isfinite(part.sum(dtype=np.float64)) for part in _parts(values)
+        )
     if not finite:
         is_bad = np.isinf if missing and X is values else lambda v: ~np.isfinite(v)
         remedy = (

@@ -8,6 +8,7 @@ from sklearn.model_selection import train_test_split
 
 from skgen.hashing import factors, row_keys
 from skgen.validation import row_blocks
+from skgen.views import View
 
 _MOST_COUNTED = 10, 10**6  # rows, for each row of X and in all
 
@@ -30,6 +31,8 @@ def split(X, weights, fraction, seed, *, in_order=False):
 
     The order of the rows changes nothing, unless they are to stay `in_order`.
     """
+    if isinstance(X, View):
+        return _split_of_view(X, weights, fraction, seed)
     if weights is not None and not weights.all():
         X, weights = X[weights > 0], weights[weights > 0]
     rows = np.arange(X.shape[0]) if in_order else order_of_rows(X, weights)
@@ -43,6 +46,22 @@ def split(X, weights, fraction, seed, *, in_order=False):
     typical = None if weights is None else X[typical_rows(rows, weights, rng)]
     X = X[rows]
     return Split(X, weights, X if typical is None else typical, X_val)
+
+
+def _split_of_view(X, weights, fraction, seed):
+    """All weights are shares, and the order of the rows stays."""
+    rng, held_out, X_val = np.random.default_rng(seed), None, None
+    if fraction and X.shape[0] > 1:
+        part, held_out = X.split(fraction, rng)
+        rows = typical_rows(held_out, _part(weights, held_out), rng)
+        X_val, X = X[np.sort(rows)], part
+    if weights is None:
+        return Split(X, None, X.sample(rng), X_val)
+    weights = weights if held_out is None else np.delete(weights, held_out)
+    rows = typical_rows(np.arange(X.shape[0]), weights, rng)
+    n = min(len(rows), X.n_sampled)
+    typical = X[np.sort(rng.choice(rows, n, replace=False))]
+    return Split(X, weights, typical, X_val)
 
 
 def counted_rows(weights, order=None):
@@ -71,8 +90,11 @@ def typical_rows(rows, weights, rng):
     return rows[np.minimum(found, len(rows) - 1)]
 
 
-def shuffled_rows(n_rows, weights, rng):
-    """Numbers of the rows of an epoch."""
+def shuffled_rows(X, weights, rng):
+    """Numbers of the rows of an epoch, or None where a view shuffles itself."""
+    if isinstance(X, View) and weights is None:
+        return None
+    n_rows = X.shape[0]
     return rng.permutation(typical_rows(np.arange(n_rows), weights, rng))
 
 

@@ -155,7 +155,7 @@ def test_typical_rows():
         found = typical_rows(np.arange(50), weights, rng)
         counts = np.bincount(found, minlength=50)
         assert np.all(np.abs(counts - expected) < 1 + 1e-9)
-        assert np.bincount(shuffled_rows(50, weights, rng)).sum() == 50
+        assert np.bincount(shuffled_rows(np.empty((50, 1)), weights, rng)).sum() == 50
         total += counts
     error = np.sqrt((expected % 1) * (1 - expected % 1) / 2000)
     assert np.all(np.abs(total / 2000 - expected) < 4.5 * error + 1e-9)

@@ -31,7 +31,14 @@ from skgen.rbm.training import (
     initial_state,
     largest_variance,
 )
-from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
+from skgen.sources import by_blocks
+from skgen.validation import (
+    SHARED_CONSTRAINTS,
+    Interval,
+    StrOptions,
+    rows_as_float,
+)
+from skgen.views import View
 
 _FEWEST_PARTICLES = 3  # effective, behind a standard error that can be believed
 _ROWS_PER_SNAPSHOT = 1000  # behind the lower bound of log Z
@@ -291,6 +298,7 @@ class BinaryRBM(GenerativeEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
+    @by_blocks
     def transform(self, X):
         """Features: P(h_j = 1 | x) = sigmoid(b_j + x'W_:j).
 
@@ -341,6 +349,7 @@ class BinaryRBM(GenerativeEstimator):
         H = validation.check_hidden(self, X, self._n_features_out, "X")
         return self._in_blocks(energy.visible_probability, H.dtype, H)
 
+    @by_blocks
     def score_samples(self, X):
         """log P(x) = -F(x) - log Z.
 
@@ -680,7 +689,7 @@ class BinaryRBM(GenerativeEstimator):
         width = imputation.N_CHAINS * max(*self.components_.shape, _STARTS)
         for block in validation.row_blocks(incomplete.size, width):
             rows = incomplete[block]
-            part = validation.rows_as_float(states, rows, np.float32), missing[rows]
+            part = rows_as_float(states, rows, np.float32), missing[rows]
             values = fill_in(parameters, *part, starts, n_steps, rng)
             X[rows] = np.where(missing[rows], values, X[rows])
         return X
@@ -792,11 +801,12 @@ class BinaryRBM(GenerativeEstimator):
 
     def _in_blocks(self, function, dtype, *arrays):
         parameters, width = self._parameters(dtype), max(self.components_.shape)
-        results = []
-        for rows in validation.row_blocks(arrays[0].shape[0], width):
-            parts = (validation.rows_as_float(array, rows, dtype) for array in arrays)
-            results.append(function(parameters, *parts))
-        return np.concatenate(results).astype(dtype, copy=False)
+        blocks = validation.row_blocks(arrays[0].shape[0], width)
+        results = (
+            function(parameters, *(rows_as_float(a, rows, dtype) for a in arrays))
+            for rows in blocks
+        )
+        return validation.joined(results, arrays[0].shape[0], dtype)
 
     def _training_rows(self, X, table, *, reset, name="X"):
         """X as uint8 0/1, or as probabilities to draw from, and the dtype it had."""
@@ -806,7 +816,7 @@ class BinaryRBM(GenerativeEstimator):
         warn, names = name == "X", {"name": name, "columns": self._columns}
         return validation.binarized(X, self.binarize, warn=warn, **names), X.dtype
 
-    def _initial_state(self, X, table, rng):
+    def _initial_state(self, X, every, table, rng):
         n_samples = X.shape[0]
         count = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel()
         marginals = (count + 1) / (n_samples + 2)
@@ -814,7 +824,7 @@ class BinaryRBM(GenerativeEstimator):
             marginals,
             fit_mixture(X, marginals, rng),
             n_components=self.n_components,
-            n_chains=self.n_chains or max(100, self._rows_per_update(n_samples)),
+            n_chains=self.n_chains or max(100, self._rows_per_update(every.shape[0])),
             rng=rng,
         )
 
@@ -904,7 +914,7 @@ class BinaryRBM(GenerativeEstimator):
         """F of binary rows under parameters still in training."""
         energies = []
         for rows in validation.row_blocks(X.shape[0], max(parameters.weights.shape)):
-            block = validation.rows_as_float(X, rows, np.float32)
+            block = rows_as_float(X, rows, np.float32)
             energies.append(energy.free_energy(parameters, block))
         return np.concatenate(energies)
 
@@ -926,6 +936,8 @@ class BinaryRBM(GenerativeEstimator):
     def _conclude(self, state, X, run, *, for_snapshot=False):
         if for_snapshot:
             X = X[:_ROWS_PER_SNAPSHOT]
+        elif isinstance(X, View):
+            X = X.sample(np.random.default_rng(0))
         if self._draws_rows():
             X = validation.drawn(X)
         bound = None

@@ -27,6 +27,7 @@ from skgen.rbm.samplers import bernoulli, gibbs, sample_hidden, sample_visible
 from skgen.rbm.tempering import N_TEMPERATURES, Ladder, new_ladder, respaced, sweep
 from skgen.run import averaging_share
 from skgen.validation import dense_rows
+from skgen.views import View, batches
 from skgen.weights import shuffled_rows
 
 N_PARTICLES = 100
@@ -126,7 +127,10 @@ def largest_variance(X):
     """
     rng = np.random.default_rng(0)
     n = min(_ROWS_OF_VARIANCE, max(1, _VALUES_OF_VARIANCE // X.shape[1]))
-    rows = dense_rows(X, rng.permutation(X.shape[0])[:n])
+    if isinstance(X, View):
+        rows = X[np.sort(rng.choice(X.shape[0], n, replace=False))]
+    else:
+        rows = dense_rows(X, rng.permutation(X.shape[0])[:n])
     rows = rows.astype(np.float32)
     rows -= rows.mean(axis=0)
     direction = rng.normal(size=rows.shape[1]).astype(np.float32)
@@ -162,7 +166,9 @@ class Trainer:
         Raises FloatingPointError if the parameters leave the range of useful log-odds.
         """
         settings, rng = self.settings, state.rng
-        batches = self._batches(rng)
+        order, size = shuffled_rows(self.X, self.weights, rng), settings.batch_size
+        starts = range(0, self.X.shape[0], size)
+        parts = batches(self.X, order, starts, size, rng)
         state = _with_ladder(state, settings)
         n_chains = _chains_per_update(settings, len(state.chains), settings.batch_size)
         stride = _updates_per_move(settings, n_chains)
@@ -170,9 +176,9 @@ class Trainer:
         proposal = _proposal(state, settings, self.n_updates)
         n_averaged, n_rolled = 0, state.n_updates
         with np.errstate(over="ignore", invalid="ignore"):  # checked below
-            for n_done, batch in enumerate(batches, start=1):
+            for n_done, (part, batch) in enumerate(parts, start=1):
                 rows = memory.X[: batch.size]
-                rows[:] = dense_rows(self.X, batch)
+                rows[:] = dense_rows(part, batch)
                 if self.resample:  # they are probabilities
                     bernoulli(rows, rng, out=rows)
                 rate = learning_rates[n_done - 1]
@@ -189,11 +195,6 @@ class Trainer:
         if settings.negative_phase == "tempered":
             state = state._replace(ladder=respaced(state.ladder))
         return state
-
-    def _batches(self, rng):
-        size = self.settings.batch_size
-        rows = shuffled_rows(self.X.shape[0], self.weights, rng)
-        return np.split(rows, range(size, rows.size, size))
 
 
 class Memory(NamedTuple):

@@ -15,6 +15,7 @@ from torch import nn
 from skgen import validation
 from skgen.base import GenerativeEstimator
 from skgen.containers import as_frame
+from skgen.sources import by_blocks
 from skgen.table import part_of, read_table, values_of
 from skgen.vae import (
     bounds,
@@ -33,6 +34,7 @@ from skgen.vae.missing import observed_entries
 from skgen.vae.proposals import quasi_random_draws, standardized
 from skgen.vae.units import Moments, Units, check_observed, moments_of
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
+from skgen.views import View
 
 _ACTIVE_VARIANCE = 0.01  # Burda, Grosse and Salakhutdinov, ICLR 2016
 _N_FITTING_DRAWS = 128, 2048  # first and last, of the proposals of log_likelihood
@@ -337,6 +339,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
+    @by_blocks
     def transform(self, X):
         """Features: the mean of q(h | x).
 
@@ -459,6 +462,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         elbo = reconstruction - kl
         return (elbo, reconstruction, kl) if return_terms else elbo
 
+    @by_blocks
     def score_samples(self, X):
         """log p(x) by importance sampling.
 
@@ -513,7 +517,7 @@ class VariationalAutoencoder(GenerativeEstimator):
             model = observed_entries(model, X)
             return scoring.adaptive_estimate(model, X, draws, *numbers)[0][0]
 
-        return self._densities(estimate, X)
+        return self._densities(estimate, X, width=2)
 
     def log_likelihood(
         self,
@@ -781,9 +785,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         _check_support(likelihood.build(X.shape[1]), X, name)
         return X, dtype
 
-    def _initial_state(self, X, table, rng):
-        moments, generator = moments_of(X), _torch_generator(rng)
-        check_observed(moments, X.shape[0])
+    def _initial_state(self, X, every, table, rng):
+        moments, generator = moments_of(every), _torch_generator(rng)
+        check_observed(moments, every.shape[0])
         with self._seeded(torch.device("cpu"), rng):
             likelihood = self._likelihood(table).build(X.shape[1])
             likelihood.prepare(X)
@@ -814,7 +818,12 @@ class VariationalAutoencoder(GenerativeEstimator):
         return revision.adapted(state, X)
 
     def _prepared(self, state, X, name="X"):
-        return _as_float32(state.units.rows(X), name)
+        def prepared(part):
+            return _as_float32(state.units.rows(part), name)
+
+        if not isinstance(X, View):
+            return prepared(X)
+        return X.map(prepared, np.uint8 if X.dtype == np.uint8 else np.float32)
 
     @contextmanager
     def _surroundings(self):
@@ -858,7 +867,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         parameters = self.get_params(deep=False)
         parameters["batch_size"] = self._rows_per_update(X.shape[0], run.n_typical)
         settings = training.Settings(*map(parameters.get, training.Settings._fields))
-        if not sparse.issparse(X):
+        if isinstance(X, np.ndarray):
             X = torch.from_numpy(X).to(self._resolve_device())
         return training.Trainer(X, settings, self._draws_rows(), weights)
 
@@ -882,6 +891,8 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _conclude(self, state, X, run, *, for_snapshot=False):
         parallel.broadcast_buffers(state.model)
         parallel.broadcast_buffers(state.average)
+        if isinstance(X, View):
+            X = X.sample(np.random.default_rng(0))
         active = training.posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
         return training.to_device(state, torch.device("cpu")), Summary(active)
 
@@ -996,14 +1007,17 @@ class VariationalAutoencoder(GenerativeEstimator):
         torch_dtype = torch.float64 if double else torch.float32
         model = copy.deepcopy(self._model).to(device=device, dtype=torch_dtype)
         model.requires_grad_(False)
-        results, n_columns = [], width * max(X.shape[1], self._width)
+        n_columns = width * max(X.shape[1], self._width)
+
+        def result(rows):
+            block = validation.rows_as_float(X, rows, np.float64)
+            block = torch.from_numpy(units.enter(block) if units else block)
+            block = block.to(device=device, dtype=torch_dtype)
+            return function(model, block).cpu().numpy()
+
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            for rows in validation.row_blocks(X.shape[0], n_columns):
-                block = validation.rows_as_float(X, rows, np.float64)
-                block = torch.from_numpy(units.enter(block) if units else block)
-                block = block.to(device=device, dtype=torch_dtype)
-                results.append(function(model, block).cpu().numpy())
-        return np.concatenate(results).astype(dtype, copy=False)
+            results = map(result, validation.row_blocks(X.shape[0], n_columns))
+            return validation.joined(results, X.shape[0], dtype)
 
 
 def _noise_variance(likelihood, units):

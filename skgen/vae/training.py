@@ -24,6 +24,7 @@ from skgen.vae.missing import observed_entries
 from skgen.vae.networks import Autoencoder
 from skgen.vae.units import Moments, Units
 from skgen.validation import row_blocks, rows_as_float
+from skgen.views import batches
 from skgen.weights import shuffled_rows
 
 _AVERAGE_EVERY = 10  # updates; the average costs a pass over the weights
@@ -204,13 +205,13 @@ class Trainer:
         """
         device = next(state.model.parameters()).device
         generator = torch.Generator(device).manual_seed(int(state.rng.integers(2**62)))
-        batches = self._shuffled_batches(state.rng, device)
+        batches = self._batches(state.rng, device)
         kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
-        n_averaged, last = state.n_updates, state.n_updates + len(batches)
-        _check_batches(state.model.train(), batches)
+        n_averaged, last = state.n_updates, state.n_updates + self.n_updates
+        _check_rows(state.model.train(), min(self.X.shape[0], self.settings.batch_size))
         steps = zip(batches, learning_rates, kl_weights, strict=True)
-        for rows, learning_rate, kl_weight in steps:
-            loss = self._loss(state.model, rows, kl_weight, generator)
+        for (part, rows), learning_rate, kl_weight in steps:
+            loss = self._loss(state.model, part, rows, kl_weight, generator)
             _descend(state.optimizer, loss, self.settings, float(learning_rate))
             state = state._replace(n_updates=state.n_updates + 1)
             if state.n_updates % _AVERAGE_EVERY == 0 or state.n_updates == last:
@@ -219,17 +220,16 @@ class Trainer:
         _check_finite(state.model, learning_rates[0])
         return state
 
-    def _shuffled_batches(self, rng, device):
-        order = shuffled_rows(self.X.shape[0], self.weights, rng)
+    def _batches(self, rng, device):
+        order = shuffled_rows(self.X, self.weights, rng)
         if isinstance(self.X, torch.Tensor):
             order = torch.from_numpy(order).to(device)
-        ends = [*self._starts[1:], len(order)]
-        return [order[start:end] for start, end in zip(self._starts, ends)]
+        return batches(self.X, order, self._starts, self.settings.batch_size, rng)
 
-    def _loss(self, model, rows, kl_weight, generator):
+    def _loss(self, model, part, rows, kl_weight, generator):
         """Minus the mean bound of the rows, once gradients are averaged over ranks."""
         noise = self._noise(len(rows), model.n_components, generator)
-        batch = self._batch(rows, generator)
+        batch = self._batch(part, rows, generator)
         bfloat16 = self.settings.precision == "bfloat16"
         # a cache of weights would outlive an update where autocast is around training
         kind, options = generator.device.type, {"cache_enabled": False}
@@ -258,13 +258,13 @@ class Trainer:
         noise = self.rank.share(noise, dim=1)
         return noise if n_draws > 1 else noise[0]
 
-    def _batch(self, rows, generator):
+    def _batch(self, part, rows, generator):
         """This process's share of the rows as float32, drawn if X is probabilities."""
         device, share = generator.device, self.rank.share(rows)
-        if isinstance(self.X, torch.Tensor):
-            batch = self.X.index_select(0, share).float()
+        if isinstance(part, torch.Tensor):
+            batch = part.index_select(0, share).float()
         else:
-            batch = _dense(self.X, share, device)
+            batch = _dense(part, share, device)
         if self.resample:  # every process draws for all rows, as a single one would
             uniform = batch.new_empty((len(rows), self.X.shape[1]))
             ones = self.rank.share(uniform.uniform_(generator=generator)) < batch
@@ -318,8 +318,8 @@ def posterior_mean_variance(model, X):
     return torch.cat(means).var(dim=0, correction=0).numpy()
 
 
-def _check_batches(model, batches):
-    if len(batches[0]) == 1 and any(isinstance(m, _NORMS) for m in model.modules()):
+def _check_rows(model, n_rows):
+    if n_rows == 1 and any(isinstance(m, _NORMS) for m in model.modules()):
         raise ValueError(
             "encoder or decoder uses batch normalisation, which takes at least two "
             "rows per update: pass more rows, raise batch_size, or use LayerNorm."

@@ -55,15 +55,18 @@ class Units(NamedTuple):
             return sparse.csr_matrix((data, X.indices, X.indptr), shape=X.shape)
         rows = np.empty(X.shape, np.float32)
         with np.errstate(over="ignore"):
-            for block in row_blocks(*X.shape):
+            for block in row_blocks(X.shape[0], 4 * X.shape[1]):
                 rows[block] = self.enter(rows_as_float(X, block, np.float64))
         return rows
 
     def log_volume(self, X):
         """Sum of log(scale) over the observed columns of each row, (n_samples,)."""
-        rows = X if holds_missing(X) else np.zeros((1, X.shape[1]))
-        log_scale = np.where(np.isnan(rows), 0, np.log(self.scale))
-        return np.broadcast_to(log_scale.sum(axis=1), X.shape[:1])
+        log_scale = np.log(self.scale)
+        if not holds_missing(X):
+            return np.broadcast_to(log_scale.sum(), X.shape[:1])
+        blocks = (np.isnan(X[rows]) for rows in row_blocks(*X.shape))
+        sums = [np.where(block, 0, log_scale).sum(axis=1) for block in blocks]
+        return np.concatenate(sums)
 
     def _are_those_of_data(self):
         return not self.center.any() and bool(np.all(self.scale == 1))
@@ -139,14 +142,17 @@ def _checked(moments):
 
 
 def _blocks(X):
-    for rows in row_blocks(*X.shape):
+    for rows in row_blocks(X.shape[0], 4 * X.shape[1]):  # there are copies of each
         yield rows_as_float(X, rows, np.float64)
 
 
 def _first_values(X):
     """The first observed value of each column, float64; 0 if there is none."""
-    first = X[0].astype(np.float64)
-    for column in np.flatnonzero(np.isnan(first)):
-        seen = ~np.isnan(X[:, column])
-        first[column] = X[np.argmax(seen), column] if seen.any() else 0
-    return first
+    first = np.full(X.shape[1], np.nan)
+    for block in _blocks(X):
+        for column in np.flatnonzero(np.isnan(first)):
+            seen = ~np.isnan(block[:, column])
+            first[column] = block[np.argmax(seen), column]  # NaN if there is none
+        if not np.isnan(first).any():
+            break
+    return np.nan_to_num(first)

@@ -1,0 +1,201 @@
+"""Tables of numbers that are no arrays: Parquet files and arrays of Dask.
+
+They have a shape, a dtype, `empty`, a frame of no rows with the names of the columns,
+and rows by [], a slice or sorted numbers. None of them is ever in memory as a whole.
+"""
+
+import importlib
+import itertools
+from functools import wraps
+from pathlib import Path
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+
+def as_source(X):
+    """X as a source, or None if it is something else.
+
+    A path is one of Parquet files. Raises ValueError for text and the like in columns.
+    """
+    if isinstance(X, str | Path):
+        return _Parquet(_pyarrow().dataset(str(X), format="parquet"))
+    module = type(X).__module__.split(".")[0]
+    if module == "pyarrow" and hasattr(X, "get_fragments"):
+        return _Parquet(X)
+    if module == "pyarrow" and hasattr(X, "to_batches"):
+        return _Parquet(_pyarrow().dataset(X))
+    if is_dask(X):
+        return _Dask(X)
+    return None
+
+
+def is_dask(X):
+    """Whether X is an array or a frame of Dask."""
+    return hasattr(X, "__dask_graph__")
+
+
+def by_blocks(method):
+    """The method, which of an X of Dask returns an array of Dask, not yet computed."""
+
+    @wraps(method)
+    def of_any(self, X):
+        if not is_dask(X):
+            return method(self, X)
+        check_is_fitted(self)
+        source, columns = _Dask(X), getattr(X, "columns", None)
+        options = {"drop_axis": 1}
+        if method.__name__ == "transform":
+            options = {"chunks": (source.array.chunks[0], (self._n_features_out,))}
+        delayed = importlib.import_module("dask").delayed
+        return source.array.map_blocks(
+            _of_block,
+            delayed(self, pure=True),
+            method.__name__,
+            None if columns is None else list(columns),
+            dtype=np.result_type(source.dtype, np.float32),
+            meta=np.empty((0,) * (1 if "drop_axis" in options else 2)),
+            **options,
+        )
+
+    return of_any
+
+
+def _of_block(block, model, name, columns):
+    if columns is not None:
+        block = importlib.import_module("pandas").DataFrame(block, columns=columns)
+    return getattr(model, name)(block)
+
+
+def _pyarrow():
+    try:
+        return importlib.import_module("pyarrow.dataset")
+    except ImportError as error:
+        raise ImportError(
+            "Parquet files need pyarrow: pip install pyarrow, or pass an array."
+        ) from error
+
+
+class _Parquet:
+    """The rows of a dataset of pyarrow, read in batches."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.empty = dataset.schema.empty_table()
+        arrow = importlib.import_module("pyarrow")
+        for field in dataset.schema:
+            kind = field.type
+            is_number = arrow.types.is_floating(kind) or arrow.types.is_integer(kind)
+            if not is_number and not arrow.types.is_boolean(kind):
+                raise ValueError(
+                    f"X has the column {field.name!r} of {kind}: files are read for "
+                    f"numbers and booleans alone. Leave it out by a pyarrow dataset of "
+                    f"other columns, or pass a frame."
+                )
+        kinds = [field.type.to_pandas_dtype() for field in dataset.schema]
+        dtype = np.result_type(*kinds) if kinds else np.dtype(float)
+        self._nullable = dataset.count_rows(filter=_any_null(dataset.schema)) > 0
+        if self._nullable and dtype.kind != "f":
+            dtype = np.dtype(np.float64)
+        self.dtype = np.dtype(dtype)
+        self.shape = dataset.count_rows(), len(dataset.schema)
+        self._next = -1, None  # where reading would go on
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            start, stop, _ = index.indices(self.shape[0])
+            return self._between(start, stop)
+        return self._as_array(self.dataset.take(index))
+
+    def parts(self, length, rng):
+        """Neighbouring rows and the number of the first, row groups in random order."""
+        groups, start = [], 0
+        for fragment in self.dataset.get_fragments():
+            split = getattr(fragment, "split_by_row_group", lambda f=fragment: [f])
+            for group in split():
+                groups.append((start, group))
+                start += group.count_rows()
+        for place in rng.permutation(len(groups)):
+            first, group = groups[place]
+            for batch in _batches(group, length):
+                yield first, self._as_array(batch)
+                first += batch.num_rows
+
+    def _between(self, start, stop):
+        """Rows start to stop; reading goes on where it has stopped before."""
+        position, rest = self._next
+        if position != start:
+            skipped = _batches(self.dataset, 2**14)
+            position, rest = 0, iter(skipped)
+        parts, n_left = [], stop - start
+        while n_left:
+            batch = next(rest)
+            if position + batch.num_rows <= start:
+                position += batch.num_rows
+                continue
+            batch = batch.slice(max(start - position, 0))
+            position = max(position, start)
+            taken = batch.slice(0, n_left)
+            if taken.num_rows < batch.num_rows:
+                rest = itertools.chain([batch.slice(n_left)], rest)
+            parts.append(self._as_array(taken))
+            n_left -= taken.num_rows
+            position += taken.num_rows
+        self._next = position, rest
+        return np.concatenate(parts or [np.empty((0, self.shape[1]), self.dtype)])
+
+    def _as_array(self, table):
+        rows = np.empty((table.num_rows, self.shape[1]), self.dtype)
+        for number, column in enumerate(table.columns):
+            rows[:, number] = column.to_numpy(zero_copy_only=False)
+        return rows
+
+    def __getstate__(self):
+        return vars(self) | {"_next": (-1, None)}
+
+
+def _batches(dataset, length):
+    # without reading ahead, which would hold row groups in memory
+    return dataset.to_batches(
+        batch_size=length, batch_readahead=0, fragment_readahead=0
+    )
+
+
+def _any_null(schema):
+    arrow = importlib.import_module("pyarrow.compute")
+    nulls = [arrow.field(name).is_null() for name in schema.names]
+    result = nulls[0]
+    for null in nulls[1:]:
+        result = result | null
+    return result
+
+
+class _Dask:
+    """The rows of an array of Dask, a block at a time."""
+
+    def __init__(self, X):
+        self.empty = getattr(X, "_meta", None) if hasattr(X, "columns") else None
+        array = X.to_dask_array(lengths=True) if hasattr(X, "columns") else X
+        if array.ndim != 2:
+            raise ValueError(
+                f"X is a Dask array of {array.ndim} dimensions: reshape it to rows and "
+                f"columns."
+            )
+        if np.isnan(array.shape).any():
+            array = array.compute_chunk_sizes()
+        self.array = array.rechunk({1: -1})
+        self.shape, self.dtype = array.shape, array.dtype
+        if self.empty is None:
+            self.empty = np.empty((0, self.shape[1]), self.dtype)
+
+    def __getitem__(self, index):
+        return np.asarray(self.array[index].compute())
+
+    def parts(self, length, rng):
+        """Neighbouring rows and the number of the first, blocks in random order."""
+        lengths = self.array.chunks[0]
+        starts = np.cumsum([0, *lengths])
+        for number in rng.permutation(len(lengths)):
+            block = np.asarray(self.array.blocks[number].compute())
+            for start in range(0, len(block), length):
+                yield starts[number] + start, block[start : start + length]
