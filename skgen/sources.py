@@ -114,7 +114,7 @@ class _Parquet:
             split = getattr(fragment, "split_by_row_group", lambda f=fragment: [f])
             for group in split():
                 groups.append((start, group))
-                start += group.count_rows()
+                start += _n_rows(group)
         for place in rng.permutation(len(groups)):
             first, group = groups[place]
             for batch in _batches(group, length):
@@ -152,6 +152,14 @@ class _Parquet:
 
     def __getstate__(self):
         return vars(self) | {"_next": (-1, None)}
+
+
+def _n_rows(fragment):
+    """Of a fragment of some row groups count_rows would count the whole file."""
+    groups = getattr(fragment, "row_groups", None)
+    if groups is None:
+        return fragment.count_rows()
+    return sum(group.num_rows for group in groups)
 
 
 def _batches(dataset, length):

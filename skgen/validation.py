@@ -305,7 +305,7 @@ def drawn(X):
             ones[rows] = _drawn_entries(block, *np.indices(block.shape, sparse=True))
         else:
             ones[rows] = block == 1
-    return _as_uint8(X, lambda _: ones)
+    return _dense_bits(X, lambda _: ones, _dtype_of_bits(X))
 
 
 def _drawn_entries(values, rows, columns):
@@ -403,11 +403,12 @@ def _refuse(X, is_bad, claim, remedy, columns=None):
     if values.size == 0:  # a sparse X of zeros alone
         return
     for rows in row_blocks(*values.shape):
-        bad = is_bad(values[rows])
+        block = values[rows]
+        bad = is_bad(block)
         if bad.any():
             row, column = np.unravel_index(bad.argmax(), bad.shape)
+            value = block[row, column]
             row += rows.start
-            value = values[row, column]
             value = "NaN" if np.isnan(value) else value.item()
             if sparse.issparse(X):
                 column = X.indices[row]
