@@ -127,7 +127,7 @@ class GenerativeEstimator(
                 # the model there is may stay the best
                 run.choose(*self._evaluate(run.state, *rows.scored)[1])
             n_epochs = run.n_left if self.max_time is None else None
-            fit_task = self._init_callback_context(max_subtasks=n_epochs)
+            fit_task = self._callback_context(n_epochs)
             fit_task.call_on_fit_task_begin(**hooks)
             while run.n_left:
                 task = fit_task.subcontext("epoch").call_on_fit_task_begin(**hooks)
@@ -136,12 +136,12 @@ class GenerativeEstimator(
                     scores, bounds = self._evaluate(run.state, *rows.scored)
                 run.record(scores)
                 run.choose(*bounds)
-                if self.verbose:
-                    print(run.report(type(self).__name__), flush=True)
+                self._report(run)
                 snapshot = partial(self._snapshot, rows, run)
-                if task.call_on_fit_task_end(
+                stops = task.call_on_fit_task_end(
                     **hooks, reconstruction_attributes=snapshot
-                ):
+                )
+                if self._ends(run, stops):
                     break
             attributes = self._finish(rows, run)
         vars(self).update(attributes)
@@ -181,8 +181,7 @@ class GenerativeEstimator(
                 run.state = self._train_epoch(trainer, run)
                 scores, _ = self._evaluate(run.state, *rows.scored)
             run.record(scores)
-            if self.verbose:
-                print(run.report(type(self).__name__), flush=True)
+            self._report(run)
             attributes = self._finish(rows, run)
         vars(self).update(attributes)
         return self
@@ -456,6 +455,26 @@ class GenerativeEstimator(
     def _generator(self, random_state):
         return as_generator(self.random_state if random_state is None else random_state)
 
+    def _callback_context(self, n_epochs):
+        return self._init_callback_context(max_subtasks=n_epochs)
+
+    def _report(self, run):
+        """Print a line about the last epoch, if asked for."""
+        if self.verbose:
+            print(run.report(type(self).__name__), flush=True)
+
+    def _ends(self, run, stops):
+        """Whether training ends after an epoch, as a callback may want."""
+        return stops
+
+    def _gathers(self):
+        """Whether ``partial_fit`` starts anew while there are few rows."""
+        return True
+
+    def _anywhere(self, flag):
+        """The flag, or whether it is set on any process."""
+        return flag
+
     def _training_generator(self):
         """What fitting draws from."""
         return self._generator(None)
@@ -499,6 +518,7 @@ class GenerativeEstimator(
         # moments are of all rows, what takes longer is of some
         every = X if weights is None else typical
         X_val = held_out if X_val is None else X_val
+        is_patient = self._anywhere(X_val is not None)
         stream = self._stream if resumes else Stream()
         starts = not resumes
         if is_fit:
@@ -506,7 +526,7 @@ class GenerativeEstimator(
             stream = Stream(n_seen, stream.is_sorted)
         else:
             block = typical
-            stream, X, starts = extended(stream, X, weights)
+            stream, X, starts = extended(stream, X, weights, self._gathers())
             if weights is None and not isinstance(X, View):
                 every = typical = X
         scored = self._scored_rows(typical, X_val, seed)
@@ -523,7 +543,7 @@ class GenerativeEstimator(
                     spread = self._mean_and_deviation(state)
                     stream = warned_if_sorted(stream, block, *spread)
                 state = self._adapted(state, every)
-            run = self._new_run(state, is_fit, n_rows, patient=X_val is not None)
+            run = self._new_run(state, is_fit, n_rows, is_patient)
             if resumes:
                 self._continue_history(run)
             elif is_fit:

@@ -25,11 +25,11 @@ class Stream(NamedTuple):
     """The rows so far, while there are few."""
 
 
-def extended(stream, X, weights):
+def extended(stream, X, weights, gathers=True):
     """The stream after the rows of X, which rows to train on, and whether to start."""
     is_first = stream.n_rows == 0
     after = stream._replace(n_rows=stream.n_rows + X.shape[0], gathered=None)
-    if weights is not None or not isinstance(X, np.ndarray):
+    if not gathers or weights is not None or not isinstance(X, np.ndarray):
         return after, X, is_first
     if not is_first and stream.gathered is None:
         return after, X, False

@@ -127,13 +127,15 @@ def batches(X, order, starts, size, rng):
         for start, end in zip(starts, ends):
             yield X, order[start:end]
         return
-    n_left = len(starts)
+    n_left, part = len(starts), None
     for part in X.buffers(size, rng):
         for start in range(0, part.shape[0], size):
             n_left -= 1
             yield part, np.arange(start, start + size if n_left else part.shape[0])
             if not n_left:
                 return
+    for _ in range(n_left):  # where other processes have more rows
+        yield part, np.arange(0)
 
 
 def _size(X):

@@ -32,7 +32,7 @@ from skgen.vae import (
 from skgen.vae.likelihoods import Bernoulli, Gaussian, Likelihood
 from skgen.vae.missing import observed_entries
 from skgen.vae.proposals import quasi_random_draws, standardized
-from skgen.vae.units import Moments, Units, check_observed, moments_of
+from skgen.vae.units import Moments, Units, check_observed, merged, moments_of
 from skgen.validation import SHARED_CONSTRAINTS, Interval, StrOptions
 from skgen.views import View
 
@@ -786,7 +786,9 @@ class VariationalAutoencoder(GenerativeEstimator):
         return X, dtype
 
     def _initial_state(self, X, every, table, rng):
-        moments, generator = moments_of(every), _torch_generator(rng)
+        X = parallel.gathered(X)
+        moments = parallel.merged(moments_of(every), merged)
+        generator = _torch_generator(rng)
         check_observed(moments, every.shape[0])
         with self._seeded(torch.device("cpu"), rng):
             likelihood = self._likelihood(table).build(X.shape[1])
@@ -815,7 +817,8 @@ class VariationalAutoencoder(GenerativeEstimator):
         return state.moments.mean, state.moments.std
 
     def _adapted(self, state, X):
-        return revision.adapted(state, X)
+        moments = parallel.merged(moments_of(X), merged)
+        return revision.adapted(state, moments)
 
     def _prepared(self, state, X, name="X"):
         def prepared(part):
@@ -833,11 +836,30 @@ class VariationalAutoencoder(GenerativeEstimator):
             torch.enable_grad(),
             torch.autocast(cpu, enabled=False),
             torch.autocast(own, enabled=False),
+            parallel.failing_together(),
         ):
             yield
 
     def _training_generator(self):
-        return parallel.broadcast(super()._training_generator())
+        return parallel.of_first(super()._training_generator())
+
+    def _callback_context(self, n_epochs):
+        first = parallel.rank().number == 0
+        return super()._callback_context(n_epochs) if first else parallel.NoCallbacks()
+
+    def _report(self, run):
+        if parallel.rank().number == 0:
+            super()._report(run)
+
+    def _ends(self, run, stops):
+        run.n_left = parallel.of_first(run.n_left)  # clocks may differ
+        return parallel.anywhere(stops)
+
+    def _gathers(self):
+        return parallel.rank().n_ranks == 1
+
+    def _anywhere(self, flag):
+        return parallel.anywhere(flag)
 
     def _with_training_parts(self, state):
         model = copy.deepcopy(state.average).requires_grad_(True)
@@ -857,15 +879,23 @@ class VariationalAutoencoder(GenerativeEstimator):
                 f"kl_warmup={run.n_warmup} epochs is longer than max_iter="
                 f"{run.n_left}: lower it, or the KL term never reaches its weight."
             )
-        parallel.check_same(X)
+        if weights is not None and parallel.rank().n_ranks > 1:
+            raise ValueError(
+                "sample_weight has shares, which processes cannot compare: use weights "
+                "that are whole numbers, or train in one process."
+            )
         some, n_columns = X[:_SOME_ROWS], X.shape[1]
         start_bound = training.mean_bound(run.state.average, some)
         volume = float(run.state.units.log_volume(some).mean())
+        bounds = np.array([start_bound, volume])
+        start_bound, volume = map(float, parallel.mean(bounds, some.shape[0]))
         # nearly independent columns, which large counts without structure stay
         run.starts_as_model = likelihoods.holds_counts(run.state.model.likelihood)
         run.lowest = _DIVERGED * min(start_bound, -n_columns) - volume
         parameters = self.get_params(deep=False)
-        parameters["batch_size"] = self._rows_per_update(X.shape[0], run.n_typical)
+        n_rows = sum(parallel.exchanged(X.shape[0]))
+        size = self._rows_per_update(n_rows, max(n_rows, run.n_typical))
+        parameters["batch_size"] = size
         settings = training.Settings(*map(parameters.get, training.Settings._fields))
         if isinstance(X, np.ndarray):
             X = torch.from_numpy(X).to(self._resolve_device())
@@ -881,19 +911,23 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _evaluate(self, state, X, X_val):
         train, held_out, bound = _mean_bound(state, X), np.nan, np.nan
+        n_held_out = 0 if X_val is None else X_val.shape[0]
         if X_val is not None:
             held_out = bound = _mean_bound(state, X_val)
             n_draws = self.n_importance_samples if self.objective == "iwae" else 1
             if n_draws > 1 or self.beta != 1:
                 bound = _mean_bound(state, X_val, n_draws, self.beta)
-        return parallel.broadcast((Scores(train, held_out), (bound, bound)))
+        train = float(parallel.mean(train, X.shape[0]))
+        held_out, bound = parallel.mean((held_out, bound), n_held_out)
+        return Scores(train, float(held_out)), 2 * (float(bound),)
 
     def _conclude(self, state, X, run, *, for_snapshot=False):
-        parallel.broadcast_buffers(state.model)
-        parallel.broadcast_buffers(state.average)
+        parallel.copy_buffers_of_first(state.model)
+        parallel.copy_buffers_of_first(state.average)
         if isinstance(X, View):
             X = X.sample(np.random.default_rng(0))
         active = training.posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
+        active = parallel.of_first(active)
         return training.to_device(state, torch.device("cpu")), Summary(active)
 
     def _attributes(self, state, summary, dtype):

@@ -12,15 +12,15 @@ import torch
 from torch import nn
 
 from skgen.vae.networks import Affine, LinearSkip
-from skgen.vae.units import merged, moments_of
+from skgen.vae.units import merged
 
 _NEW_SPREAD = 10  # times what it was
 
 
-def adapted(state, X):
-    """The state of training, with units that fit the rows of X and those before."""
+def adapted(state, moments):
+    """The state, with units that fit rows of these moments and those before."""
     before, units = state.moments, state.units
-    moments = merged(before, moments_of(X))
+    moments = merged(before, moments)
     state = state._replace(moments=moments)
     fresh = moments.std > _NEW_SPREAD * before.std
     if not fresh.any():

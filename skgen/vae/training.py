@@ -186,12 +186,14 @@ class Trainer:
         self.resample = resample
         self.rank = parallel.rank()
         self._model = self._objective = None
-        self._starts = list(range(0, X.shape[0], settings.batch_size))
-        if (
-            X.shape[0] - self._starts[-1] == 1 < settings.batch_size
-            and self._starts[1:]
-        ):
-            self._starts.pop()  # a single row has no variance for batch normalisation
+        n_rows, size = sum(parallel.exchanged(X.shape[0])), settings.batch_size
+        n_updates = -(-n_rows // size)
+        if n_rows % size == 1 < n_updates:
+            n_updates -= 1  # a single row has no variance for batch normalisation
+        # of all processes, which may have other numbers of rows
+        self._size = size if self.rank.n_ranks == 1 else -(-X.shape[0] // n_updates)
+        starts = range(0, n_updates * self._size, self._size)
+        self._starts = [min(start, X.shape[0]) for start in starts]
 
     @property
     def n_updates(self):
@@ -204,19 +206,32 @@ class Trainer:
         Raises FloatingPointError if a weight is no longer finite.
         """
         device = next(state.model.parameters()).device
-        generator = torch.Generator(device).manual_seed(int(state.rng.integers(2**62)))
-        batches = self._batches(state.rng, device)
+        seed, rng = int(state.rng.integers(2**62)), state.rng
+        if self.rank.n_ranks > 1:  # other draws on each, from the same generator
+            rng = np.random.default_rng([seed, self.rank.number])
+            seed = int(rng.integers(2**62))
+        generator = torch.Generator(device).manual_seed(seed)
         kl_weights = torch.as_tensor(kl_weights, dtype=torch.float32, device=device)
         n_averaged, last = state.n_updates, state.n_updates + self.n_updates
-        _check_rows(state.model.train(), min(self.X.shape[0], self.settings.batch_size))
-        steps = zip(batches, learning_rates, kl_weights, strict=True)
-        for (part, rows), learning_rate, kl_weight in steps:
-            loss = self._loss(state.model, part, rows, kl_weight, generator)
-            _descend(state.optimizer, loss, self.settings, float(learning_rate))
-            state = state._replace(n_updates=state.n_updates + 1)
-            if state.n_updates % _AVERAGE_EVERY == 0 or state.n_updates == last:
-                self._update_average(state, n_averaged)
-                n_averaged = state.n_updates
+        parameters = list(state.model.parameters())
+        try:
+            _check_rows(state.model.train(), min(self.X.shape[0], self._size))
+            rates = zip(learning_rates, kl_weights, strict=True)
+            batches = self._batches(rng, device)
+            for (part, rows), (rate, kl_weight) in zip(batches, rates, strict=True):
+                state.optimizer.zero_grad()
+                self._loss(state.model, part, rows, kl_weight, generator).backward()
+                n_rows = parallel.summed_gradients(parameters, len(rows))
+                state = state._replace(n_updates=state.n_updates + 1)
+                _descend(state.optimizer, self.settings, float(rate), n_rows)
+                if state.n_updates % _AVERAGE_EVERY == 0 or state.n_updates == last:
+                    self._update_average(state, n_averaged)
+                    n_averaged = state.n_updates
+        except BaseException as error:
+            if state.n_updates < last and not isinstance(error, parallel.Ended):
+                # the others wait for gradients
+                parallel.summed_gradients(parameters, 0, failed=True)
+            raise
         _check_finite(state.model, learning_rates[0])
         return state
 
@@ -224,50 +239,44 @@ class Trainer:
         order = shuffled_rows(self.X, self.weights, rng)
         if isinstance(self.X, torch.Tensor):
             order = torch.from_numpy(order).to(device)
-        return batches(self.X, order, self._starts, self.settings.batch_size, rng)
+        return batches(self.X, order, self._starts, self._size, rng)
 
     def _loss(self, model, part, rows, kl_weight, generator):
-        """Minus the mean bound of the rows, once gradients are averaged over ranks."""
+        """Minus the sum of the rows' bounds."""
         noise = self._noise(len(rows), model.n_components, generator)
         batch = self._batch(part, rows, generator)
         bfloat16 = self.settings.precision == "bfloat16"
         # a cache of weights would outlive an update where autocast is around training
         kind, options = generator.device.type, {"cache_enabled": False}
         with torch.autocast(kind, torch.bfloat16, enabled=bfloat16, **options):
-            total = self._objective_for(model)(batch, noise, kl_weight)
-        return total * (self.rank.n_ranks / len(rows))
+            return self._objective_for(model)(batch, noise, kl_weight)
 
     def _objective_for(self, model):
-        """The objective, synchronised over processes, and compiled if asked for."""
+        """The objective, compiled if asked for."""
         if model is not self._model:
             observed = observed_entries(model, self.X)
             objective = Objective(observed, self.settings.objective)
-            objective = parallel.synchronized(objective)
             compiled = self.settings.compile
             self._objective = _Compiled(objective) if compiled else objective
             self._model = model
         return self._objective
 
     def _noise(self, n_rows, n_components, generator):
-        """This process's share of the rows' noise."""
         n_draws, device = self.settings.n_importance_samples, generator.device
         shape = n_draws, n_rows, n_components
         noise = torch.randn(
             shape, dtype=torch.float32, device=device, generator=generator
         )
-        noise = self.rank.share(noise, dim=1)
         return noise if n_draws > 1 else noise[0]
 
     def _batch(self, part, rows, generator):
-        """This process's share of the rows as float32, drawn if X is probabilities."""
-        device, share = generator.device, self.rank.share(rows)
+        """The rows as float32, drawn if X is probabilities."""
         if isinstance(part, torch.Tensor):
-            batch = part.index_select(0, share).float()
+            batch = part.index_select(0, rows).float()
         else:
-            batch = _dense(part, share, device)
-        if self.resample:  # every process draws for all rows, as a single one would
-            uniform = batch.new_empty((len(rows), self.X.shape[1]))
-            ones = self.rank.share(uniform.uniform_(generator=generator)) < batch
+            batch = _dense(part, rows, generator.device)
+        if self.resample:
+            ones = torch.empty_like(batch).uniform_(generator=generator) < batch
             batch = torch.where(batch.isnan(), batch, ones.float())
         return batch
 
@@ -326,18 +335,17 @@ def _check_rows(model, n_rows):
         )
 
 
-def _descend(optimizer, loss, settings, learning_rate):
+def _descend(optimizer, settings, learning_rate, n_rows):
+    """A step along gradients that are sums over so many rows."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     optimizer.param_groups[0]["weight_decay"] = settings.weight_decay
-    optimizer.zero_grad()
-    loss.backward()
-    _shorten_gradient(optimizer)
+    _shorten_gradient(optimizer, 1 / n_rows)
     optimizer.step()
 
 
-def _shorten_gradient(optimizer):
-    """Cut a gradient off at twice the usual length.
+def _shorten_gradient(optimizer, scale):
+    """Scale a gradient, and cut it off at twice the usual length.
 
     A row far from what a small noise allows has a gradient thousands of times as long.
     Adam itself knows the usual length, the root of the mean square.
@@ -345,13 +353,13 @@ def _shorten_gradient(optimizer):
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     gradients = [p.grad for p in parameters if p.grad is not None]
     memories = [optimizer.state[p] for p in parameters if p.grad is not None]
-    length = torch.stack(torch._foreach_norm(gradients)).norm()
+    length = scale * torch.stack(torch._foreach_norm(gradients)).norm()
     squares = torch._foreach_norm([memory["exp_avg_sq"] for memory in memories], 1)
     known = 1 - _ADAM_BETAS[1] ** memories[0]["step"]
     longest = _LONGEST_GRADIENT * (torch.stack(squares).sum() / known).sqrt()
     # in the first update nothing is known
     too_long = (known > 0) & (length > longest)
-    torch._foreach_mul_(gradients, torch.where(too_long, longest / length, 1.0))
+    torch._foreach_mul_(gradients, torch.where(too_long, longest / length, 1.0) * scale)
 
 
 def _check_finite(model, learning_rate):
