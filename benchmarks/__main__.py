@@ -14,6 +14,7 @@ MODULES = {
     "rbm-partition": "benchmarks.rbm_partition",
     "rbm-speed": "benchmarks.rbm_speed",
     "rbm-tables": "benchmarks.rbm_tables",
+    "scale": "benchmarks.scale",
     "tables": "benchmarks.tables",
     "vae-likelihood": "benchmarks.vae_likelihood",
     "vae-speed": "benchmarks.vae_speed",

@@ -23,7 +23,7 @@ from skgen import persistence
 from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
 from skgen.run import Run
-from skgen.stream import Stream, extended, warned_if_sorted
+from skgen.stream import Stream, extended, warn_if_unlike, warned_if_sorted
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
 from skgen.validation import (
     _fit_context,
@@ -530,6 +530,8 @@ class GenerativeEstimator(
             if weights is None and not isinstance(X, View):
                 every = typical = X
         scored = self._scored_rows(typical, X_val, seed)
+        if n_rows[1]:
+            warn_if_unlike(scored[0], scored[1][:_SCORED_ROWS])
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
             run = replace(unfinished, state=state, best_state=best)

@@ -12,6 +12,7 @@ from scipy import sparse
 
 _FEWEST_ROWS = 1000  # from which a model starts for good
 _MOST_VALUES = 2**22  # of the rows that are gathered
+_FAR = 3.0  # deviations, the root mean square over columns
 _SHIFT = 5.0  # standard errors, the root mean square over columns
 
 
@@ -59,6 +60,24 @@ def warned_if_sorted(stream, X, mean, std):
         stacklevel=5,  # the caller of partial_fit
     )
     return stream._replace(is_sorted=True)
+
+
+def warn_if_unlike(X, X_val):
+    """Warn if X_val is far from X, some rows each, as if it were in other units."""
+    if sparse.issparse(X) or sparse.issparse(X_val):
+        return
+    mean = _means(X)
+    variance = _means((X - mean) ** 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = (_means(X_val) - mean) ** 2 / variance
+    known = np.isfinite(squares)
+    if known.any() and squares[known].mean() > _FAR**2:
+        warnings.warn(
+            "X_val is far from X, as if it were in other units. A Pipeline transforms "
+            "it if it is made with transform_input=['X_val'].",
+            RuntimeWarning,
+            stacklevel=5,  # the caller of fit
+        )
 
 
 def _means(X):

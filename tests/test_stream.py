@@ -5,7 +5,10 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 from sklearn.datasets import load_digits, load_iris
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skgen
 from skgen import BinaryRBM, VariationalAutoencoder
@@ -95,3 +98,13 @@ def test_weighted_blocks_are_not_gathered():
     n_updates = vae._state.n_updates
     vae.partial_fit(IRIS, sample_weight=np.full(150, 0.5))
     assert vae._state.n_updates > n_updates
+
+
+def test_held_out_rows_in_other_units_warn():
+    vae = VariationalAutoencoder(2, max_iter=1, random_state=0)
+    with config_context(enable_metadata_routing=True):
+        vae.set_fit_request(X_val=True)
+        with pytest.warns(RuntimeWarning, match="transform_input"):
+            make_pipeline(StandardScaler(), vae).fit(IRIS, X_val=IRIS + 0.0)
+        pipeline = make_pipeline(StandardScaler(), vae, transform_input=["X_val"])
+        pipeline.fit(IRIS, X_val=IRIS + 0.0)

@@ -517,7 +517,7 @@ class VariationalAutoencoder(GenerativeEstimator):
             model = observed_entries(model, X)
             return scoring.adaptive_estimate(model, X, draws, *numbers)[0][0]
 
-        return self._densities(estimate, X, width=2)
+        return self._densities(estimate, X, width=4)
 
     def log_likelihood(
         self,
