@@ -1,10 +1,11 @@
 """Rows a second, and memory beyond the file, as files grow.
 
-Rows of 100 columns lie in a memory map or in a Parquet file: bits for BinaryRBM(50),
-float32 for VariationalAutoencoder(10) with 64 hidden units. Each measurement has a
-process of its own. Its memory is what Linux calls anonymous, without pages of the file,
-from when a small model is fitted to its peak. Of that the result has a column of its
-own. The exponents say how seconds grow from one size to the next, 1 is linearly.
+Rows of 100 columns lie in a memory map, in a Parquet file or, some of them, in another
+process of Dask's: bits for BinaryRBM(50), float32 for VariationalAutoencoder(10) with 64
+hidden units. Each measurement has a process of its own. Its memory is what Linux calls
+anonymous, without pages of the file, from when a small model is fitted to its peak. Of
+that the result has a column of its own. The exponents say how seconds grow from one
+size to the next, 1 is linearly.
 """
 
 import json
@@ -35,6 +36,9 @@ def run(path, quick):
                         rows[-1] |= exponent(rows)
                         print(rows[-1], flush=True)
                     file.unlink()
+        for n in (10**4,) if quick else (10**6,):
+            rows.append(measured("BinaryRBM", "fit", pathlib.Path(f"{n}.dask"), n))
+            print(rows[-1], flush=True)
     return rows
 
 
@@ -97,7 +101,10 @@ def measure(name, operation, file):
         model = skgen.VariationalAutoencoder(
             10, hidden_layer_sizes=(64,), noise_variance="feature", **settings
         )
-    X = np.load(file, mmap_mode="r") if file.endswith(".npy") else file
+    if file.endswith(".dask"):
+        X = on_a_cluster(int(file.split(".")[0]))
+    else:
+        X = np.load(file, mmap_mode="r") if file.endswith(".npy") else file
     small = View(as_source(X) or X)[0:5000]
     model.fit(small)
     model.score(small[:100])
@@ -121,6 +128,17 @@ def measure(name, operation, file):
         "peak MB": round(peak[0] - before - n_bytes / 1e6),
         "result MB": round(n_bytes / 1e6),
     }
+
+
+def on_a_cluster(n):
+    """Random bits that a process of Dask's makes, not this one."""
+    import dask.array
+    import distributed
+
+    cluster = distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None)
+    distributed.Client(cluster)
+    rng = dask.array.random.default_rng(0)
+    return (rng.random((n, N_COLUMNS), chunks=(_BLOCK, N_COLUMNS)) > 0.5).persist()
 
 
 def anonymous():
