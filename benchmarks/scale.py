@@ -1,7 +1,7 @@
 """Rows a second, and memory beyond the file, as files grow.
 
 Rows of 100 columns lie in a memory map, in a Parquet file or, some of them, in another
-process of Dask's: bits for BinaryRBM(50), float32 for VariationalAutoencoder(10) with 64
+X
 hidden units. Each measurement has a process of its own. Its memory is what Linux calls
 anonymous, without pages of the file, from when a small model is fitted to its peak. Of
 that the result has a column of its own. The exponents say how seconds grow from one
