@@ -34,8 +34,8 @@ def filled(template, arrays, name):
     """The state whose `named_arrays` these are, which it takes out of the dict.
 
     Raises ValueError naming the first array that is missing, or whose dtype or shape is
-    not as in the template, or whose values are not finite, unless those of the template
-    are NaN.
+    not as in the template, or whose values are not finite. Where all values of the
+    template are NaN, there may be some.
     """
     if template is None:
         return None

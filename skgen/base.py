@@ -497,67 +497,67 @@ class GenerativeEstimator(
     def _begin(self, X, X_val, sample_weight, *, is_fit):
         """The rows, and the run at its beginning or where it was cut short."""
         started = time.perf_counter()
-        weights = check_weights(sample_weight, X)
-        if weights is not None and as_frame(X) is not None:
-            # a table is described by the rows that count
-            counted, weights = counted_rows(weights)
-            X = _safe_indexing(X, counted)
         resumes = hasattr(self, "_state") and (self.warm_start or not is_fit)
         state = self._state_to_resume() if resumes else None
-        table = self._table if resumes else self._table_of(X)
-        X, dtype = self._training_rows(X, table, reset=not resumes)
-        if X_val is not None:
-            X_val, _ = self._training_rows(X_val, table, reset=False, name="X_val")
+        X, X_val, weights, dtype, table = self._given(X, X_val, sample_weight, resumes)
         n_rows = X.shape[0], 0 if X_val is None else X_val.shape[0]
         unfinished = self._unfinished if resumes and is_fit else None
         if unfinished is not None:
             _check_same_rows(n_rows, unfinished.n_rows)
         rng = self._training_generator()
         seed = self._seed if resumes else int(rng.integers(2**31))
-        X, weights, typical, held_out = self._split(X, X_val, weights, seed, is_fit)
-        # moments are of all rows, what takes longer is of some
-        every = X if weights is None else typical
-        X_val = held_out if X_val is None else X_val
+        parts = self._split(X, X_val, weights, seed, is_fit)
+        X_val = parts.X_val if X_val is None else X_val
         is_patient = self._anywhere(X_val is not None)
-        stream = self._stream if resumes else Stream()
-        starts = not resumes
+        stream, starts = self._stream if resumes else Stream(), not resumes
         if is_fit:
-            n_seen = stream.n_rows + X.shape[0]
-            stream = Stream(n_seen, stream.is_sorted)
+            stream = Stream(stream.n_rows + parts.X.shape[0], stream.is_sorted)
         else:
-            block = typical
-            stream, X, starts = extended(stream, X, weights, self._gathers())
-            if weights is None and not isinstance(X, View):
-                every = typical = X
-        scored = self._scored_rows(typical, X_val, seed)
+            stream, parts, starts = extended(stream, parts, gathers=self._gathers())
+        scored = self._scored_rows(parts.typical, X_val, seed)
         if n_rows[1]:
             warn_if_unlike(scored[0], scored[1][:_SCORED_ROWS])
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
-            run = replace(unfinished, state=state, best_state=best)
-            run.curve = self._curve
+            run = replace(unfinished, state=state, best_state=best, curve=self._curve)
         else:
-            if starts:
-                rng = state.rng if resumes else rng
-                state = self._initial_state(typical, every, table, rng)
-            else:
-                if not is_fit:
-                    spread = self._mean_and_deviation(state)
-                    stream = warned_if_sorted(stream, block, *spread)
-                state = self._adapted(state, every)
-            run = self._new_run(state, is_fit, n_rows, is_patient)
-            if resumes:
-                self._continue_history(run)
-            elif is_fit:
-                run.n_warmup = getattr(self, "kl_warmup", 0)
-            run.n_typical = X.shape[0] if is_fit else stream.n_rows
-        X, train = (self._prepared(run.state, part) for part in (X, scored[0]))
-        held_out = scored[1]
-        if held_out is not None:
-            held_out = self._prepared(run.state, held_out, "X_val")
-        rows = Rows(X, weights, (train, held_out), dtype, table, seed, stream)
+            if not starts and not is_fit:
+                spread = self._mean_and_deviation(state)
+                stream = warned_if_sorted(stream, parts.typical, *spread)
+            state = self._state_to_train(state, starts, parts, table, rng)
+            n_typical = parts.X.shape[0] if is_fit else stream.n_rows
+            run = self._new_run(state, is_fit, n_rows, n_typical, is_patient, resumes)
+        rows = self._prepared_rows(run.state, parts, scored)
         run.seconds += time.perf_counter() - started
-        return rows, run
+        return Rows(*rows, dtype, table, seed, stream), run
+
+    def _given(self, X, X_val, sample_weight, resumes):
+        """X, X_val and weights as they are kept while training, dtype and table."""
+        weights = check_weights(sample_weight, X)
+        if weights is not None and as_frame(X) is not None:
+            # a table is described by the rows that count
+            counted, weights = counted_rows(weights)
+            X = _safe_indexing(X, counted)
+        table = self._table if resumes else self._table_of(X)
+        X, dtype = self._training_rows(X, table, reset=not resumes)
+        if X_val is not None:
+            X_val, _ = self._training_rows(X_val, table, reset=False, name="X_val")
+        return X, X_val, weights, dtype, table
+
+    def _state_to_train(self, state, starts, parts, table, rng):
+        """The state before the first update, of a model that starts or goes on."""
+        if not starts:
+            return self._adapted(state, parts.every)
+        rng = rng if state is None else state.rng
+        return self._initial_state(parts.typical, parts.every, table, rng)
+
+    def _prepared_rows(self, state, parts, scored):
+        """Rows to train on, their weights, and the rows of the learning curve."""
+        train, held_out = scored
+        X, train = (self._prepared(state, part) for part in (parts.X, train))
+        if held_out is not None:
+            held_out = self._prepared(state, held_out, "X_val")
+        return X, parts.weights, (train, held_out)
 
     def _split(self, X, X_val, weights, seed, is_fit):
         """The rows of X to train on, and rows that are held out."""
@@ -568,8 +568,8 @@ class GenerativeEstimator(
         fraction = self.validation_fraction if holds_out else 0
         return split(X, weights, fraction, seed, in_order=not is_fit)
 
-    def _new_run(self, state, is_fit, n_rows, patient):
-        return Run(
+    def _new_run(self, state, is_fit, n_rows, n_typical, patient, resumes):
+        run = Run(
             state,
             n_left=self.max_iter if is_fit else 1,
             schedule=self.learning_rate_schedule if is_fit else "constant",
@@ -578,12 +578,14 @@ class GenerativeEstimator(
             patience=self.n_iter_no_change if self.early_stopping and patient else None,
             tol=float(self.tol),
             max_time=self.max_time if is_fit else None,
+            n_typical=n_typical,
         )
-
-    def _continue_history(self, run):
-        """Continue the learning curve of the model there is."""
-        run.curve = self._curve
-        run.seconds = run.seconds_before = float(self._curve[-1][-1, 1])
+        if resumes:  # the learning curve of the model there is
+            run.curve = self._curve
+            run.seconds = run.seconds_before = float(self._curve[-1][-1, 1])
+        elif is_fit:
+            run.n_warmup = getattr(self, "kl_warmup", 0)
+        return run
 
     def _state_to_resume(self):
         """A copy of the model's state, so that a failure does not harm the model."""

@@ -164,9 +164,7 @@ def restored(document, arrays):
     if not _is_count(seed):
         raise ValueError("'seed' is not the seed of a model")
     if names is not None:
-        if len(names) != n_features or not all(type(name) is str for name in names):
-            raise ValueError("'feature_names_in' does not name each feature")
-        estimator.feature_names_in_ = np.array(names, dtype=object)
+        estimator.feature_names_in_ = _names(names, n_features)
     table = table_from_plain(document["table"])
     if table is not None and len(table.columns) != n_features:
         raise ValueError("'table' does not describe each feature")
@@ -175,17 +173,11 @@ def restored(document, arrays):
         state = state._replace(**dict.fromkeys(cls._training_parts))
     unfinished = _run_from_plain(document["unfinished"])
     if unfinished is not None and unfinished.best_bound > -np.inf:
-        prefix = "best_state."
-        own = {name[5:]: arrays[name] for name in arrays if name.startswith(prefix)}
+        own = {n[5:]: arrays[n] for n in arrays if n.startswith("best_state.")}
         best_state, _ = as_fitted._template(own, n_features, table)
         unfinished.best_state = filled(best_state, arrays, "best_state")
     state, summary = filled(state, arrays, "state"), filled(summary, arrays, "summary")
-    like = arrays.get("stream.gathered")
-    if like is not None:
-        check_shape(arrays, "stream.gathered", (None, None))
-        # NaN, where there may be gaps
-        like = np.full_like(like, np.nan if like.dtype.kind == "f" else 0)
-    stream = filled(Stream(gathered=like), arrays, "stream")
+    stream = filled(_stream_like(arrays), arrays, "stream")
     curve = from_history(_history(arrays, cls))
     if arrays:
         raise ValueError(f"unknown arrays {sorted(arrays)[:5]}")
@@ -193,6 +185,22 @@ def restored(document, arrays):
     vars(estimator).update(estimator._all_attributes(*parts))
     estimator.n_features_in_ = n_features
     return estimator.set_output(transform=document["output"])
+
+
+def _names(names, n_features):
+    if len(names) != n_features or not all(type(name) is str for name in names):
+        raise ValueError("'feature_names_in' does not name each feature")
+    return np.array(names, dtype=object)
+
+
+def _stream_like(arrays):
+    """What is known of blocks, with NaN where the rows gathered may have gaps."""
+    rows = arrays.get("stream.gathered")
+    if rows is None:
+        return Stream()
+    check_shape(arrays, "stream.gathered", (None, None))
+    gaps = np.full_like(rows, np.nan if rows.dtype.kind == "f" else 0)
+    return Stream(gathered=gaps)
 
 
 def _training_prefixes(cls):

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skgen import views
+
 
 def as_source(X):
     """X as a source, or None if it is something else.
@@ -19,11 +21,16 @@ def as_source(X):
     A path is one of Parquet files. Raises ValueError for text and the like in columns.
     """
     if isinstance(X, str | Path):
+        if not Path(X).exists():
+            raise ValueError(
+                f"X is {str(X)!r}, and there is no such file: pass rows of numbers, or "
+                f"the path of a Parquet file or of a folder of them."
+            )
         return _Parquet(_pyarrow().dataset(str(X), format="parquet"))
     module = type(X).__module__.split(".")[0]
     if module == "pyarrow" and hasattr(X, "get_fragments"):
         return _Parquet(X)
-    if module == "pyarrow" and hasattr(X, "to_batches"):
+    if module == "pyarrow" and hasattr(X, "to_batches") and _is_large(X):
         return _Parquet(_pyarrow().dataset(X))
     if is_dask(X):
         return _Dask(X)
@@ -82,15 +89,12 @@ class _Parquet:
     def __init__(self, dataset):
         self.dataset = dataset
         self.empty = dataset.schema.empty_table()
-        arrow = importlib.import_module("pyarrow")
         for field in dataset.schema:
-            kind = field.type
-            is_number = arrow.types.is_floating(kind) or arrow.types.is_integer(kind)
-            if not is_number and not arrow.types.is_boolean(kind):
+            if not _is_number(field):
                 raise ValueError(
-                    f"X has the column {field.name!r} of {kind}: files are read for "
-                    f"numbers and booleans alone. Leave it out by a pyarrow dataset of "
-                    f"other columns, or pass a frame."
+                    f"X has the column {field.name!r} of {field.type}: files are read "
+                    f"for numbers and booleans alone. Leave the column out of the "
+                    f"file, or pass a frame."
                 )
         kinds = [field.type.to_pandas_dtype() for field in dataset.schema]
         dtype = np.result_type(*kinds) if kinds else np.dtype(float)
@@ -152,6 +156,18 @@ class _Parquet:
 
     def __getstate__(self):
         return vars(self) | {"_next": (-1, None)}
+
+
+def _is_number(field):
+    kinds = importlib.import_module("pyarrow").types
+    tests = kinds.is_floating, kinds.is_integer, kinds.is_boolean
+    return any(test(field.type) for test in tests)
+
+
+def _is_large(table):
+    """Whether it is not to become an array; one with text is for frames to refuse."""
+    n_values = table.num_rows * table.num_columns
+    return n_values > views.LARGEST and all(map(_is_number, table.schema))
 
 
 def _n_rows(fragment):

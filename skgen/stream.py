@@ -26,18 +26,21 @@ class Stream(NamedTuple):
     """The rows so far, while there are few."""
 
 
-def extended(stream, X, weights, gathers=True):
-    """The stream after the rows of X, which rows to train on, and whether to start."""
-    is_first = stream.n_rows == 0
+def extended(stream, parts, gathers=True):
+    """The stream after a block, the rows to train on, and whether the model starts.
+
+    The block is a ``Split``. Dense rows without shares are gathered, if asked for.
+    """
+    is_first, X = stream.n_rows == 0, parts.X
     after = stream._replace(n_rows=stream.n_rows + X.shape[0], gathered=None)
-    if not gathers or weights is not None or not isinstance(X, np.ndarray):
-        return after, X, is_first
+    if not gathers or parts.weights is not None or not isinstance(X, np.ndarray):
+        return after, parts, is_first
     if not is_first and stream.gathered is None:
-        return after, X, False
+        return after, parts, False
     rows = np.array(X) if is_first else np.concatenate([stream.gathered, X])
     if len(rows) < _FEWEST_ROWS and rows.size <= _MOST_VALUES:
         after = after._replace(gathered=rows)
-    return after, rows, True
+    return after, parts._replace(X=rows, typical=rows), True
 
 
 def warned_if_sorted(stream, X, mean, std):

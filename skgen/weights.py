@@ -25,6 +25,11 @@ class Split(NamedTuple):
     X_val: object
     """Typical rows that are held out, or None."""
 
+    @property
+    def every(self):
+        """All rows, where `typical` may be some; of shares the typical ones."""
+        return self.X if self.weights is None else self.typical
+
 
 def split(X, weights, fraction, seed, *, in_order=False):
     """A random split of the rows of X, a fraction of which is held out.

@@ -128,6 +128,7 @@ def largest_variance(X):
     rng = np.random.default_rng(0)
     n = min(_ROWS_OF_VARIANCE, max(1, _VALUES_OF_VARIANCE // X.shape[1]))
     if isinstance(X, View):
+        n = min(n, X.shape[0])
         rows = X[np.sort(rng.choice(X.shape[0], n, replace=False))]
     else:
         rows = dense_rows(X, rng.permutation(X.shape[0])[:n])

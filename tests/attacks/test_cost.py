@@ -140,8 +140,8 @@ def test_chains_of_short_epochs_jump_by_proposals_of_all_widths(monkeypatch):
         return real(parameters, mixture, *rest)
 
     monkeypatch.setattr(training, "jump", jump)
-    model = skgen.BinaryRBM(3, random_state=0)
-    for _ in range(50):
+    model = skgen.BinaryRBM(3, max_iter=1, random_state=0).fit(X[:10])
+    for _ in range(49):
         model.partial_fit(X[:10])
     widths = np.array(proposals).reshape(2, 5, 5)  # twice, five in a row each
     shares = [1, 0.7, 0.5, 0.35, 0.25]
@@ -152,7 +152,7 @@ def test_chains_of_short_epochs_jump_by_proposals_of_all_widths(monkeypatch):
 
 def test_a_step_of_a_vae_copies_its_networks_once(monkeypatch):
     model = skgen.VariationalAutoencoder(1, hidden_layer_sizes=(3,), random_state=0)
-    model.partial_fit(X)
+    model.set_params(max_iter=1).fit(X)
     encoder, before = model.encoder_, model.transform(X)
     copies = []
 

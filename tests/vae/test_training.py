@@ -181,7 +181,7 @@ def test_a_state_copied_onto_one_without_updates(X):
 
 def test_memory_of_the_optimiser_made_at_the_start(X, monkeypatch):
     """A fresh state has all arrays of a trained one, and trains as AdamW does alone."""
-    monkeypatch.setattr(training, "_shorten_gradient", lambda optimizer: None)
+    monkeypatch.setattr(training, "_shorten_gradient", lambda *args: None)
     state, lazy = new_state(), new_state()
     lazy.optimizer.state.clear()
     names = list(named_arrays(state, "state"))
@@ -199,7 +199,7 @@ def test_a_gradient_is_at_most_twice_as_long_as_usual():
         gradients = [size * rng.normal(size=p.shape) for p in parameters]
         for parameter, gradient in zip(parameters, gradients):
             parameter.grad = torch.from_numpy(gradient).float()
-        training._shorten_gradient(optimizer)
+        training._shorten_gradient(optimizer, 1.0)
         kept = [p.grad.double().numpy() for p in parameters]
         length, full = (
             np.sqrt(sum(np.sum(g**2) for g in part)) for part in (kept, gradients)
