@@ -5,6 +5,7 @@ from skgen.comparison import compare
 from skgen.persistence import load
 from skgen.pipeline import sample_from
 from skgen.rbm import BinaryRBM
+from skgen.versions import show_versions
 
 __version__ = "0.1.0"
 
@@ -19,6 +20,7 @@ __all__ = [
     "plotting",
     "rbm",
     "sample_from",
+    "show_versions",
 ]
 
 

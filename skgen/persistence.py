@@ -278,7 +278,7 @@ def _is_count(value, smallest=0, limit=2**31):
 
 def _versions():
     versions = {"python": platform.python_version()}
-    for package in ("skgen", "numpy", "scikit-learn", "torch"):
+    for package in ("scikit-gen", "numpy", "scikit-learn", "torch"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions

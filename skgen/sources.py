@@ -79,7 +79,8 @@ def _pyarrow():
         return importlib.import_module("pyarrow.dataset")
     except ImportError as error:
         raise ImportError(
-            "Parquet files need pyarrow: pip install pyarrow, or pass an array."
+            'Parquet files need pyarrow: pip install "scikit-gen[table]", or pass an '
+            "array."
         ) from error
 
 

@@ -374,7 +374,7 @@ def _warn_outside_unit_interval(X, threshold):
             f"binarize={threshold} are taken as 1, all others as 0. Scale X, or set "
             f"binarize to a threshold in the units of X.",
             DataConversionWarning,
-            stacklevel=7,  # the caller of fit or partial_fit
+            stacklevel=8,  # the caller of fit or partial_fit
         )
 
 

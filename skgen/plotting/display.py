@@ -40,7 +40,8 @@ class Display:
             import matplotlib.pyplot as plt
         except ImportError as error:
             raise ImportError(
-                f'{type(self).__name__} needs matplotlib: pip install "skgen[plot]".'
+                f"{type(self).__name__} needs matplotlib: pip install "
+                f'"scikit-gen[plot]".'
             ) from error
         self._check()
         if ax is None:
