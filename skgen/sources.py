@@ -5,7 +5,6 @@ and rows by [], a slice or sorted numbers. None of them is ever in memory as a w
 """
 
 import importlib
-import itertools
 from functools import wraps
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skgen import views
+
+_LENGTH = 2**14  # rows of a batch that is read
 
 
 def as_source(X):
@@ -104,50 +105,62 @@ class _Parquet:
             dtype = np.dtype(np.float64)
         self.dtype = np.dtype(dtype)
         self.shape = dataset.count_rows(), len(dataset.schema)
-        self._next = -1, None  # where reading would go on
+        self._next = -1, None, None  # where reading would go on
 
     def __getitem__(self, index):
         if isinstance(index, slice):
             start, stop, _ = index.indices(self.shape[0])
             return self._between(start, stop)
-        return self._as_array(self.dataset.take(index))
+        result, done = np.empty((len(index), self.shape[1]), self.dtype), 0
+        for first, batch in self._batches(_LENGTH):
+            end = np.searchsorted(index, first + batch.num_rows)
+            if end > done:
+                rows = self._as_array(batch)
+                result[done:end] = rows[index[done:end] - first]
+                done = end
+        return result
 
     def parts(self, length, rng):
         """Neighbouring rows and the number of the first, row groups in random order."""
+        for first, batch in self._batches(length, rng):
+            yield first, self._as_array(batch)
+
+    def _batches(self, length, rng=None):
+        """Batches of at most `length` rows, and the number of their first row."""
         groups, start = [], 0
         for fragment in self.dataset.get_fragments():
             split = getattr(fragment, "split_by_row_group", lambda f=fragment: [f])
             for group in split():
                 groups.append((start, group))
                 start += _n_rows(group)
-        for place in rng.permutation(len(groups)):
+        order = range(len(groups)) if rng is None else rng.permutation(len(groups))
+        # without reading ahead, which would hold row groups in memory
+        options = {"batch_readahead": 0, "fragment_readahead": 0, "batch_size": length}
+        options["schema"] = self.dataset.schema
+        for place in order:
             first, group = groups[place]
-            for batch in _batches(group, length):
-                yield first, self._as_array(batch)
+            for batch in group.to_batches(**options):
+                yield first, batch
                 first += batch.num_rows
 
     def _between(self, start, stop):
         """Rows start to stop; reading goes on where it has stopped before."""
-        position, rest = self._next
+        position, batch, rest = self._next
         if position != start:
-            skipped = _batches(self.dataset, 2**14)
-            position, rest = 0, iter(skipped)
-        parts, n_left = [], stop - start
-        while n_left:
-            batch = next(rest)
-            if position + batch.num_rows <= start:
-                position += batch.num_rows
-                continue
-            batch = batch.slice(max(start - position, 0))
-            position = max(position, start)
-            taken = batch.slice(0, n_left)
-            if taken.num_rows < batch.num_rows:
-                rest = itertools.chain([batch.slice(n_left)], rest)
-            parts.append(self._as_array(taken))
-            n_left -= taken.num_rows
-            position += taken.num_rows
-        self._next = position, rest
-        return np.concatenate(parts or [np.empty((0, self.shape[1]), self.dtype)])
+            position, batch = 0, None
+            rest = (batch for _, batch in self._batches(_LENGTH))
+        result, done = np.empty((stop - start, self.shape[1]), self.dtype), 0
+        while done < len(result):
+            batch = next(rest) if batch is None else batch
+            skipped = min(max(start - position, 0), batch.num_rows)
+            taken = batch.slice(skipped, len(result) - done)
+            result[done : done + taken.num_rows] = self._as_array(taken)
+            done += taken.num_rows
+            position += skipped + taken.num_rows
+            left = batch.slice(skipped + taken.num_rows)
+            batch = left if left.num_rows else None
+        self._next = position, batch, rest
+        return result
 
     def _as_array(self, table):
         rows = np.empty((table.num_rows, self.shape[1]), self.dtype)
@@ -156,7 +169,7 @@ class _Parquet:
         return rows
 
     def __getstate__(self):
-        return vars(self) | {"_next": (-1, None)}
+        return vars(self) | {"_next": (-1, None, None)}
 
 
 def _is_number(field):
@@ -177,13 +190,6 @@ def _n_rows(fragment):
     if groups is None:
         return fragment.count_rows()
     return sum(group.num_rows for group in groups)
-
-
-def _batches(dataset, length):
-    # without reading ahead, which would hold row groups in memory
-    return dataset.to_batches(
-        batch_size=length, batch_readahead=0, fragment_readahead=0
-    )
 
 
 def _any_null(schema):
