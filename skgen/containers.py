@@ -14,6 +14,8 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 from scipy import sparse
 
+from skgen.sources import as_table
+
 _NO_NUMPY = nw.Decimal, nw.Int128, nw.UInt128
 _TEXT = str, bytes
 _TIMES = datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64
@@ -25,6 +27,7 @@ def as_frame(X, name="X"):
     """X as a data frame of narwhals, or None if it is none."""
     if isinstance(X, np.ndarray | list) or sparse.issparse(X):
         return None
+    X = as_table(X)
     try:
         frame = nw.from_native(X, eager_only=True, pass_through=True)
     except DuplicateError as error:

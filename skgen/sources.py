@@ -17,25 +17,48 @@ _LENGTH = 2**14  # rows of a batch that is read
 
 
 def as_source(X):
-    """X as a source, or None if it is something else.
+    """X as a source, or None if it is something else, or small.
 
-    A path is one of Parquet files. Raises ValueError for text and the like in columns.
+    Raises ValueError for text and the like in columns.
     """
-    if isinstance(X, str | Path):
-        if not Path(X).exists():
-            raise ValueError(
-                f"X is {str(X)!r}, and there is no such file: pass rows of numbers, or "
-                f"the path of a Parquet file or of a folder of them."
-            )
-        return _Parquet(_pyarrow().dataset(str(X), format="parquet"))
-    module = type(X).__module__.split(".")[0]
-    if module == "pyarrow" and hasattr(X, "get_fragments"):
-        return _Parquet(X)
-    if module == "pyarrow" and hasattr(X, "to_batches") and _is_large(X):
+    dataset = _as_dataset(X)
+    if dataset is not None:
+        return _Parquet(dataset) if _n_values(dataset) > views.LARGEST else None
+    if _is_of_pyarrow(X) and hasattr(X, "to_batches") and _is_large(X):
         return _Parquet(_pyarrow().dataset(X))
     if is_dask(X):
         return _Dask(X)
     return None
+
+
+def as_table(X):
+    """A table of pyarrow of a path or a dataset that is small, else X itself."""
+    dataset = _as_dataset(X)
+    if dataset is None or _n_values(dataset) > views.LARGEST:
+        return X
+    return dataset.to_table()
+
+
+def _as_dataset(X):
+    """The dataset of a path of Parquet files, or X if it is one, else None."""
+    if _is_of_pyarrow(X) and hasattr(X, "get_fragments"):
+        return X
+    if not isinstance(X, str | Path):
+        return None
+    if not Path(X).exists():
+        raise ValueError(
+            f"X is {str(X)!r}, and there is no such file: pass rows of numbers, or the "
+            f"path of a Parquet file or of a folder of them."
+        )
+    return _pyarrow().dataset(str(X), format="parquet")
+
+
+def _n_values(dataset):
+    return dataset.count_rows() * len(dataset.schema)
+
+
+def _is_of_pyarrow(X):
+    return type(X).__module__.split(".")[0] == "pyarrow"
 
 
 def is_dask(X):
@@ -94,9 +117,9 @@ class _Parquet:
         for field in dataset.schema:
             if not _is_number(field):
                 raise ValueError(
-                    f"X has the column {field.name!r} of {field.type}: files are read "
-                    f"for numbers and booleans alone. Leave the column out of the "
-                    f"file, or pass a frame."
+                    f"X has the column {field.name!r} of {field.type}: large files are "
+                    f"read for numbers and booleans alone. Leave the column out of "
+                    f"the file, or pass a frame."
                 )
         kinds = [field.type.to_pandas_dtype() for field in dataset.schema]
         dtype = np.result_type(*kinds) if kinds else np.dtype(float)

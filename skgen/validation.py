@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
 
 from skgen.containers import as_frame, as_numbers
 from skgen.hashing import uniforms
-from skgen.sources import as_source
+from skgen.sources import as_source, as_table
 from skgen.views import View, changed
 
 _FINITE = Interval(Real, None, None, closed="neither")
@@ -127,6 +127,7 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
 
     With `reset` this call defines the features; with `missing` a dense X may hold NaN.
     """
+    X = as_table(X)
     source = as_source(X)
     if source is not None:
         _check_not_empty(source, name)
@@ -175,7 +176,7 @@ def check_weights(sample_weight, X):
 
 def check_features(estimator, X, *, reset=False):
     """Number and names of the columns of a frame, checked against `estimator`."""
-    X = np.asarray(X, dtype=object) if isinstance(X, list) else X
+    X = np.asarray(X, dtype=object) if isinstance(X, list) else as_table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 

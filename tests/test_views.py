@@ -182,7 +182,7 @@ def test_a_split_of_a_view_holds_out_a_limited_number():
     assert parts.X.shape == (190_000, 2)
 
 
-def test_gaps_of_a_file(tmp_path):
+def test_gaps_of_a_file(small_copies, tmp_path):
     rows = pd.DataFrame({"a": [1, 2, None, 4] * 20, "b": [0.5, None, 1.5, 2.0] * 20})
     table = pa.Table.from_pandas(rows).cast(
         pa.schema([("a", pa.int64()), ("b", pa.float32())])
@@ -199,7 +199,7 @@ def test_gaps_of_a_file(tmp_path):
         BinaryRBM().fit(tmp_path / "rows.parquet")
 
 
-def test_errors_of_files(tmp_path):
+def test_errors_of_files(small_copies, tmp_path):
     table = pa.table({"a": [1.0, 2.0], "text": ["x", "y"]})
     parquet.write_table(table, tmp_path / "rows.parquet")
     with pytest.raises(ValueError, match="the column 'text' of string"):
@@ -207,13 +207,25 @@ def test_errors_of_files(tmp_path):
     with pytest.raises(ValueError, match=r"none.parquet', and there is no such file"):
         BinaryRBM().fit(tmp_path / "none.parquet")
     parquet.write_table(table.select(["a"]).slice(0, 0), tmp_path / "empty.parquet")
-    with pytest.raises(ValueError, match=r"X has shape \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"shape \(0, 1\)"):
         BinaryRBM().fit(tmp_path / "empty.parquet")
     parquet.write_table(pa.Table.from_pandas(FRAME), tmp_path / "bits.parquet")
     rbm = BinaryRBM(2, max_iter=1, random_state=0).fit(tmp_path / "bits.parquet")
     parquet.write_table(table.select(["a"]), tmp_path / "rows.parquet")
     with pytest.raises(ValueError, match="feature"):
         rbm.transform(tmp_path / "rows.parquet")
+
+
+def test_a_small_file_is_a_frame(tmp_path):
+    """Columns of text, too."""
+    frame = pd.DataFrame({"kind": ["a", "b", "b", "c"] * 20, "x": np.arange(80.0)})
+    frame.to_parquet(tmp_path / "rows.parquet")
+    vae = VariationalAutoencoder(1, max_iter=2, random_state=0)
+    log_p = vae.fit(tmp_path / "rows.parquet").score_samples(tmp_path / "rows.parquet")
+    assert_allclose(log_p, vae.score_samples(pa.Table.from_pandas(frame)))
+    assert set(vae.sample(9)["kind"].to_pylist()) <= {"a", "b", "c"}
+    complete = vae.impute(str(tmp_path / "rows.parquet")).to_pydict()
+    assert complete == frame.to_dict("list")
 
 
 @pytest.mark.parametrize("name", ["fit", "partial_fit", "score_samples"])
