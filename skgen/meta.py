@@ -124,7 +124,7 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
     offset_ : float
         The log density below which a row is an outlier, nats.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Notes
     -----
@@ -274,7 +274,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         The fitted density of each class.
     priors_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Examples
     --------
@@ -486,7 +486,7 @@ class GenerativeImputer(OneToOneFeatureMixin, TransformerMixin, _DensityUser):
     estimator_ : estimator
         The fitted density.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Examples
     --------

@@ -193,7 +193,7 @@ class BinaryRBM(GenerativeEstimator):
         seen, together with the rows of the call if these are more than 2,000.
     n_iter_ : int
         Epochs the model has been trained for.
-    history_ : numpy.recarray of shape (n_iter_,)
+    history_ : numpy.recarray of length n_iter
         The learning curve: epoch, seconds, train_log_likelihood (of at most 1,000
         training rows), validation_log_likelihood (nan without held-out rows) and
         log_partition_std, means in nats; swap_rate, the lowest acceptance of swaps
@@ -203,7 +203,7 @@ class BinaryRBM(GenerativeEstimator):
         `verbose`, ``partition_method="rolling"`` or at most 12 units in a layer, else
         nan.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Raises
     ------
@@ -300,7 +300,7 @@ class BinaryRBM(GenerativeEstimator):
 
     @by_blocks
     def transform(self, X):
-        """Features: P(h_j = 1 | x) = sigmoid(b_j + x'W_:j).
+        """Features: ``P(h_j = 1 | x) = sigmoid(b_j + x'W_:j)``.
 
         Parameters
         ----------
@@ -324,7 +324,7 @@ class BinaryRBM(GenerativeEstimator):
         return self._by_rows(energy.hidden_probability, X, as_probabilities=True)
 
     def inverse_transform(self, X):
-        """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h).
+        """``P(x_i = 1 | h) = sigmoid(a_i + W_i:'h)``.
 
         Parameters
         ----------

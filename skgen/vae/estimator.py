@@ -199,11 +199,11 @@ class VariationalAutoencoder(GenerativeEstimator):
         Latents that carry information: the variance of their posterior mean over the
         training rows is above 0.01. Few of them are a sign of posterior collapse.
     n_iter_ : int
-    history_ : numpy.recarray of shape (n_iter_,)
+    history_ : numpy.recarray of length n_iter
         epoch, seconds, train_elbo (of at most 1,000 rows), validation_elbo; nats.
     device_ : torch.device
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
 
     Raises
     ------
