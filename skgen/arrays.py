@@ -79,7 +79,7 @@ def _taken(arrays, name, like):
         # where the template has gaps there may be some
         fits |= array.ndim > 0 and np.isnan(like).all() and not np.isinf(array).any()
     else:
-        fits = np.all(array >= 0)
+        fits = np.all(array >= 0) or (like.size > 0 and np.all(like < 0))
     if not fits:
         raise ValueError(f"{name!r} holds values that are not finite or negative")
     return array

@@ -19,10 +19,11 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skgen import persistence
+from skgen import persistence, views
 from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
 from skgen.run import Run
+from skgen.sources import as_table
 from skgen.stream import Stream, extended, warn_if_unlike, warned_if_sorted
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
 from skgen.validation import (
@@ -33,7 +34,7 @@ from skgen.validation import (
     check_weights,
     drawn,
 )
-from skgen.views import View, viewed
+from skgen.views import View, changed, viewed
 from skgen.weights import Split, counted_rows, split
 
 _SCORED_ROWS = 1000  # training rows behind the learning curve
@@ -320,7 +321,11 @@ class GenerativeEstimator(
             return state
         known = self._all_attributes(*(getattr(self, name) for name in _FITTED))
         known |= self.get_params(deep=False)
-        return {n: state[n] for n in state if n not in known} | {"_saved": saved}
+        # what somebody else has set stays set
+        other = {
+            n: state[n] for n in state if n not in known or _differs(known[n], state[n])
+        }
+        return other | {"_saved": saved}
 
     def __setstate__(self, state):
         saved = state.get("_saved")
@@ -471,6 +476,10 @@ class GenerativeEstimator(
         """Whether ``partial_fit`` starts anew while there are few rows."""
         return True
 
+    def _in_all(self, n_rows):
+        """The number of rows, or its sum over all processes."""
+        return n_rows
+
     def _anywhere(self, flag):
         """The flag, or whether it is set on any process."""
         return flag
@@ -501,6 +510,7 @@ class GenerativeEstimator(
         state = self._state_to_resume() if resumes else None
         X, X_val, weights, dtype, table = self._given(X, X_val, sample_weight, resumes)
         n_rows = X.shape[0], 0 if X_val is None else X_val.shape[0]
+        n_rows = tuple(map(self._in_all, n_rows))
         unfinished = self._unfinished if resumes and is_fit else None
         if unfinished is not None:
             _check_same_rows(n_rows, unfinished.n_rows)
@@ -515,7 +525,7 @@ class GenerativeEstimator(
         else:
             stream, parts, starts = extended(stream, parts, gathers=self._gathers())
         scored = self._scored_rows(parts.typical, X_val, seed)
-        if n_rows[1]:
+        if n_rows[1] and scored[1] is not None:
             warn_if_unlike(scored[0], scored[1][:_SCORED_ROWS])
         if unfinished is not None:
             best = copy.deepcopy(unfinished.best_state)
@@ -533,6 +543,7 @@ class GenerativeEstimator(
 
     def _given(self, X, X_val, sample_weight, resumes):
         """X, X_val and weights as they are kept while training, dtype and table."""
+        X = as_table(X)
         weights = check_weights(sample_weight, X)
         if weights is not None and as_frame(X) is not None:
             # a table is described by the rows that count
@@ -562,6 +573,8 @@ class GenerativeEstimator(
     def _split(self, X, X_val, weights, seed, is_fit):
         """The rows of X to train on, and rows that are held out."""
         X = viewed(X)
+        if not is_fit and isinstance(X, View) and X.size <= views.LARGEST:
+            X = X[:]  # a block of a file or of a cluster
         if not is_fit and weights is None and not isinstance(X, View):
             return Split(X, None, X, None)
         holds_out = is_fit and self.early_stopping and X_val is None
@@ -611,7 +624,7 @@ class GenerativeEstimator(
         if X.shape[0] > _SCORED_ROWS:
             X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
         if self._draws_rows():
-            return drawn(X), None if X_val is None else drawn(X_val)
+            return drawn(X), None if X_val is None else changed(X_val, drawn)
         return X, X_val
 
     def _finish(self, rows, run):
@@ -678,6 +691,11 @@ def features_restored_on_failure(estimator):
             vars(estimator).pop(name, None)
         vars(estimator).update(before)
         raise
+
+
+def _differs(array, other):
+    """Whether an array was exchanged or changed."""
+    return isinstance(array, np.ndarray) and not np.array_equal(array, other)
 
 
 def _by_number(given, n_features):

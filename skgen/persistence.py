@@ -199,8 +199,8 @@ def _stream_like(arrays):
     if rows is None:
         return Stream()
     check_shape(arrays, "stream.gathered", (None, None))
-    gaps = np.full_like(rows, np.nan if rows.dtype.kind == "f" else 0)
-    return Stream(gathered=gaps)
+    anything = {"f": np.nan, "i": -1}.get(rows.dtype.kind, 0)
+    return Stream(gathered=np.full_like(rows, anything))
 
 
 def _training_prefixes(cls):

@@ -4,6 +4,7 @@ They have a shape, a dtype, `empty`, a frame of no rows with the names of the co
 and rows by [], a slice or sorted numbers. None of them is ever in memory as a whole.
 """
 
+import copy
 import importlib
 from functools import wraps
 from pathlib import Path
@@ -81,7 +82,7 @@ def by_blocks(method):
         delayed = importlib.import_module("dask").delayed
         return source.array.map_blocks(
             _of_block,
-            delayed(self, pure=True),
+            delayed(copy.copy(self), pure=True),
             method.__name__,
             None if columns is None else list(columns),
             dtype=np.result_type(source.dtype, np.float32),
@@ -128,6 +129,13 @@ class _Parquet:
             dtype = np.dtype(np.float64)
         self.dtype = np.dtype(dtype)
         self.shape = dataset.count_rows(), len(dataset.schema)
+        try:
+            list(dataset.get_fragments())
+        except ValueError as error:
+            raise ValueError(
+                "X is a dataset of pyarrow that is filtered or projected: write its "
+                "rows to a file of their own, or pass the dataset before that."
+            ) from error
         self._next = -1, None, None  # where reading would go on
 
     def __getitem__(self, index):
@@ -141,6 +149,8 @@ class _Parquet:
                 rows = self._as_array(batch)
                 result[done:end] = rows[index[done:end] - first]
                 done = end
+            if done == len(index):
+                break
         return result
 
     def parts(self, length, rng):
@@ -207,6 +217,10 @@ def _is_large(table):
     return n_values > views.LARGEST and all(map(_is_number, table.schema))
 
 
+def _holds_numbers(dtype):
+    return getattr(dtype, "numpy_dtype", dtype).kind in "biuf"
+
+
 def _n_rows(fragment):
     """Of a fragment of some row groups count_rows would count the whole file."""
     groups = getattr(fragment, "row_groups", None)
@@ -229,7 +243,19 @@ class _Dask:
 
     def __init__(self, X):
         self.empty = getattr(X, "_meta", None) if hasattr(X, "columns") else None
-        array = X.to_dask_array(lengths=True) if hasattr(X, "columns") else X
+        array = X
+        if hasattr(X, "columns"):
+            if not all(_holds_numbers(kind) for kind in X.dtypes):
+                raise ValueError(
+                    f"X has columns of {sorted({str(t) for t in X.dtypes})}: of a "
+                    f"frame of Dask all are to be numbers or booleans."
+                )
+            dtype = np.result_type(*(getattr(t, "numpy_dtype", t) for t in X.dtypes))
+            nullable = any(hasattr(t, "numpy_dtype") for t in X.dtypes)
+            dtype = np.dtype(np.float64) if nullable else dtype
+            array = X.astype(dtype).to_dask_array(lengths=True)
+        elif X.dtype.kind not in "biuf":
+            raise ValueError(f"X is a Dask array of {X.dtype}: pass numbers.")
         if array.ndim != 2:
             raise ValueError(
                 f"X is a Dask array of {array.ndim} dimensions: reshape it to rows and "

@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
 
 from skgen.containers import as_frame, as_numbers
 from skgen.hashing import uniforms
-from skgen.sources import as_source, as_table
+from skgen.sources import as_source, as_table, is_dask
 from skgen.views import View, changed
 
 _FINITE = Interval(Real, None, None, closed="neither")
@@ -163,7 +163,8 @@ def check_weights(sample_weight, X):
     """The weights of the rows of X as float64, finite and at least 0, or None."""
     if sample_weight is None:
         return None
-    rows = np.empty(_num_samples(X))
+    source = as_source(X)
+    rows = np.empty(_num_samples(X) if source is None else source.shape[0])
     weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
     if weights.min() < 0:
         row = int(np.argmax(weights < 0))
@@ -178,6 +179,15 @@ def check_features(estimator, X, *, reset=False):
     """Number and names of the columns of a frame, checked against `estimator`."""
     X = np.asarray(X, dtype=object) if isinstance(X, list) else as_table(X)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def check_is_frame(X, name="X"):
+    """Raise ValueError for files and clusters, of which a table is not read."""
+    if is_dask(X) or as_source(X) is not None:
+        raise ValueError(
+            f"{name} is {type(X).__name__}, but the model was fitted to a frame of "
+            f"mixed columns: pass a frame of some of its rows at a time."
+        )
 
 
 def check_given(estimator, X):

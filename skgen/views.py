@@ -41,14 +41,30 @@ class View:
         return min(self.shape[0], max(1, _BUFFERED // self.shape[1]))
 
     def __getitem__(self, index):
-        """Rows by a slice or by their sorted numbers, in memory."""
+        """Rows by a slice or by their numbers, in memory."""
         if isinstance(index, slice):
             start, stop, _ = index.indices(self.shape[0])
-            if not len(self.without):
-                return self.change(self.source[start:stop])
-            index = np.arange(start, stop)
-        rows = index + np.searchsorted(self._before, index, side="right")
-        return self.change(self.source[rows])
+            first, last = self._numbers(np.array([start, max(start, stop - 1)]))
+            rows = self.source[first : last + 1 if start < stop else first]
+            return self.change(self._kept(first, rows))
+        order = np.argsort(index, kind="stable")
+        rows = self.source[self._numbers(index[order])]
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return self.change(rows[back])
+
+    def _numbers(self, index):
+        """Numbers in the source of the rows that are not left out."""
+        return index + np.searchsorted(self._before, index, side="right")
+
+    def _kept(self, start, part):
+        """Rows of the source from `start` on, without those that are left out."""
+        first, last = np.searchsorted(self.without, [start, start + part.shape[0]])
+        if first == last:
+            return part
+        kept = np.ones(part.shape[0], bool)
+        kept[self.without[first:last] - start] = False
+        return part[kept]
 
     def map(self, change, dtype=None):
         """The same rows, changed once more."""
@@ -95,12 +111,7 @@ class View:
             starts = rng.permutation(-(-n // length)) * length
             parts = ((start, self.source[start : start + length]) for start in starts)
         for start, part in parts:
-            ends = start, start + part.shape[0]
-            first, last = np.searchsorted(self.without, ends)
-            if first < last:
-                kept = np.ones(part.shape[0], bool)
-                kept[self.without[first:last] - start] = False
-                part = part[kept]
+            part = self._kept(start, part)
             if part.shape[0]:
                 yield self.change(part)
 
@@ -111,7 +122,7 @@ def viewed(X):
     return X if is_small else View(X)
 
 
-def changed(X, change, dtype):
+def changed(X, change, dtype=None):
     """change(X) of a small X, and of a large one a view."""
     X = viewed(X)
     return X.map(change, dtype) if isinstance(X, View) else change(X)
@@ -131,7 +142,8 @@ def batches(X, order, starts, size, rng):
     for part in X.buffers(size, rng):
         for start in range(0, part.shape[0], size):
             n_left -= 1
-            yield part, np.arange(start, start + size if n_left else part.shape[0])
+            end = min(start + size, part.shape[0]) if n_left else part.shape[0]
+            yield part, np.arange(start, end)
             if not n_left:
                 return
     for _ in range(n_left):  # where other processes have more rows

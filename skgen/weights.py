@@ -56,6 +56,8 @@ def split(X, weights, fraction, seed, *, in_order=False):
 def _split_of_view(X, weights, fraction, seed):
     """All weights are shares, and the order of the rows stays."""
     rng, held_out, X_val = np.random.default_rng(seed), None, None
+    if weights is not None and np.all(weights == weights[0]):
+        weights = None
     if fraction and X.shape[0] > 1:
         part, held_out = X.split(fraction, rng)
         rows = typical_rows(held_out, _part(weights, held_out), rng)

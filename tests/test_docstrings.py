@@ -40,6 +40,7 @@ FUNCTIONS = [
     skgen.compare,
     skgen.load,
     skgen.sample_from,
+    skgen.show_versions,
     skgen.rbm.stacked_lower_bound,
     skgen.divergences.kl_divergence,
     skgen.divergences.gaussian_kl_divergence,

@@ -175,6 +175,12 @@ def test_skops_has_one_class_to_trust(fitted):
     assert_array_equal(loaded.score_samples(rows), estimator.score_samples(rows))
 
 
+def test_pickles_keep_what_somebody_set():
+    rbm = BinaryRBM(2, max_iter=2, random_state=0).fit(BINARY)
+    rbm.components_ = np.zeros((2, 12), np.float32)
+    assert not pickle.loads(pickle.dumps(rbm)).components_.any()
+
+
 def test_without_the_state_of_training(fitted, path):
     """What is fitted is the same; training goes on from the model there is."""
     estimator, X = fitted

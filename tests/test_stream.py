@@ -1,5 +1,6 @@
 """Blocks of rows in partial_fit: their order, their sizes, and files in between."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -90,6 +91,13 @@ def test_a_file_holds_the_rows_that_are_gathered(tmp_path):
     loaded = skgen.load(tmp_path / "vae.safetensors")
     models = [model.partial_fit(rows[1::2]) for model in (vae, loaded)]
     assert_array_equal(*(model.score_samples(IRIS) for model in models))
+
+
+def test_whole_numbers_that_are_gathered_are_copied():
+    X = np.random.default_rng(0).integers(-5, 5, (50, 3))
+    vae = VariationalAutoencoder(1, random_state=0).partial_fit(X)
+    copied = copy.deepcopy(vae).partial_fit(X)
+    assert_array_equal(copied.score_samples(X), vae.partial_fit(X).score_samples(X))
 
 
 def test_weighted_blocks_are_not_gathered():

@@ -175,6 +175,49 @@ def test_partial_fit_and_weights_of_a_view(small_copies):
         assert np.isfinite(model.partial_fit(BITS).score(BITS))
 
 
+def test_fewer_rows_than_other_processes():
+    """Batches of 3, 3, 3, 2 and none."""
+    view = View(np.arange(22.0).reshape(11, 2))
+    starts, rng = [0, 3, 6, 9, 11], np.random.default_rng(0)
+    parts = [part[rows] for part, rows in views.batches(view, None, starts, 3, rng)]
+    assert [len(part) for part in parts] == [3, 3, 3, 2, 0]
+
+
+def test_rows_in_any_order(container):
+    view, held_out = view_of(container).split(0.1, np.random.default_rng(0))
+    rows = np.array([1500, 3, 3, 800])
+    assert_array_equal(view[rows], np.delete(BITS, held_out, axis=0)[rows])
+
+
+def test_weights_of_a_file(small_copies, tmp_path):
+    FRAME.to_parquet(tmp_path / "bits.parquet")
+    weights = np.random.default_rng(0).random(1797)
+    for given in (weights, np.ones(1797)):
+        rbm = BinaryRBM(2, max_iter=1, random_state=0)
+        rbm.fit(tmp_path / "bits.parquet", sample_weight=given)
+        assert np.isfinite(rbm.score(tmp_path / "bits.parquet"))
+
+
+def test_frames_of_dask():
+    frames = pytest.importorskip("dask.dataframe")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.integers(0, 3, 90), "b": rng.random(90) > 0.5})
+    vae = VariationalAutoencoder(1, max_iter=1, random_state=0)
+    lazy = vae.fit(frames.from_pandas(frame, npartitions=3)).score_samples(
+        frames.from_pandas(frame, npartitions=2)
+    )
+    expected = vae.score_samples(frame)
+    assert_allclose(pickle.loads(pickle.dumps(vae)).score_samples(frame), expected)
+    vae.partial_fit(frame.iloc[:45])
+    assert_allclose(lazy.compute(), expected)  # of the model that was asked
+    text = frames.from_pandas(frame.assign(c="x"), npartitions=2)
+    with pytest.raises(ValueError, match="numbers or booleans"):
+        vae.fit(text)
+    vae.fit(frame)  # columns of a kind each
+    with pytest.raises(ValueError, match="fitted to a frame of mixed columns"):
+        vae.elbo(frames.from_pandas(frame, npartitions=2))
+
+
 def test_a_split_of_a_view_holds_out_a_limited_number():
     X = View(np.zeros((200_000, 2), np.uint8))
     parts = split(X, None, 0.1, 0)

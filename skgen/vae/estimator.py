@@ -698,6 +698,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         """The rows of X, checked, as floating-point numbers with NaN."""
         if not self._is_mixed(self._table):
             return validation.with_missing(self, X)
+        validation.check_is_frame(X)
         validation.check_features(self, X)
         return values_of(self._table, X)
 
@@ -771,6 +772,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _training_rows(self, X, table, *, reset, name="X"):
         """X, or what it means as uint8 0/1 or probabilities, and the dtype it had."""
         if self._is_mixed(table):
+            validation.check_is_frame(X, name)
             validation.check_features(self, X, reset=reset)
             rows = tables.encoded(table, values_of(table, X, name))
             return rows, rows.dtype
@@ -861,6 +863,9 @@ class VariationalAutoencoder(GenerativeEstimator):
     def _anywhere(self, flag):
         return parallel.anywhere(flag)
 
+    def _in_all(self, n_rows):
+        return sum(parallel.exchanged(n_rows))
+
     def _with_training_parts(self, state):
         model = copy.deepcopy(state.average).requires_grad_(True)
         fresh = training.initial_state(model, state.rng, state.units, state.moments)
@@ -922,12 +927,13 @@ class VariationalAutoencoder(GenerativeEstimator):
         return Scores(train, float(held_out)), 2 * (float(bound),)
 
     def _conclude(self, state, X, run, *, for_snapshot=False):
-        parallel.copy_buffers_of_first(state.model)
-        parallel.copy_buffers_of_first(state.average)
+        if not for_snapshot:  # which one process takes alone
+            parallel.copy_buffers_of_first(state.model)
+            parallel.copy_buffers_of_first(state.average)
         if isinstance(X, View):
             X = X.sample(np.random.default_rng(0))
         active = training.posterior_mean_variance(state.average, X) > _ACTIVE_VARIANCE
-        active = parallel.of_first(active)
+        active = active if for_snapshot else parallel.of_first(active)
         return training.to_device(state, torch.device("cpu")), Summary(active)
 
     def _attributes(self, state, summary, dtype):

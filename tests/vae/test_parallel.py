@@ -16,6 +16,7 @@ import pathlib, sys
 import numpy as np
 from torch import distributed
 from skgen import VariationalAutoencoder
+from skgen.callbacks import Checkpoint
 from tests.vae.test_parallel import PARAMETERS, Stop, rows
 
 distributed.init_process_group("gloo")
@@ -34,7 +35,8 @@ unseeded = VariationalAutoencoder(**PARAMETERS | {"random_state": None, "max_ite
 results["unseeded"] = unseeded.fit(X).score_samples(rows()[:5])
 results["partial"] = unseeded.partial_fit(X).score_samples(rows()[:5])
 stopped = VariationalAutoencoder(**PARAMETERS, verbose=1)
-stopped.set_callbacks(Stop()) if rank == 0 else None
+path = pathlib.Path(sys.argv[1]) / "model.safetensors"
+stopped.set_callbacks(Checkpoint(path), Stop()) if rank == 0 else None
 results["stopped"] = stopped.fit(X).n_iter_
 np.savez(pathlib.Path(sys.argv[1]) / f"{rank}.npz", **results)
 distributed.barrier()  # a thread of gloo that still holds a tensor aborts at exit
