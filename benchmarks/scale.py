@@ -22,7 +22,8 @@ import numpy as np
 SIZES = {"BinaryRBM": (10**5, 10**6, 10**7), "VariationalAutoencoder": (10**5, 10**6)}
 OPERATIONS = "fit", "partial_fit", "transform", "score_samples"
 N_COLUMNS = 100
-_BLOCK = 10**5  # rows of a block that is written, and of a row group
+_BLOCK = 10**5  # rows of a block that is written
+_ROW_GROUP = 10**4
 
 
 def run(path, quick):
@@ -75,7 +76,8 @@ def files(folder, binary, n):
             rows = H @ weights + rng.normal(size=(len(H), N_COLUMNS))
             rows = (rows > 0 if binary else rows).astype(dtype)
             X[start : start + len(H)] = rows
-            writer.write_table(pa.table(list(rows.T), schema=schema))
+            table = pa.table(list(rows.T), schema=schema)
+            writer.write_table(table, row_group_size=_ROW_GROUP)
     X.flush()
     return npy, file
 

@@ -120,7 +120,7 @@ def test_without_matplotlib_the_error_names_the_remedy(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("matplotlib")]:
         monkeypatch.setitem(sys.modules, name, None)
     display = SampleDisplay(samples=X[:2], image_shape=SHAPE)
-    with pytest.raises(ImportError, match=r'SampleDisplay.*"skgen\[plot\]"'):
+    with pytest.raises(ImportError, match=r'SampleDisplay.*"scikit-gen\[plot\]"'):
         display.plot()
 
 
