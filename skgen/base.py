@@ -34,7 +34,7 @@ from skgen.validation import (
     check_weights,
     drawn,
 )
-from skgen.views import View, changed, viewed
+from skgen.views import View, viewed
 from skgen.weights import Split, counted_rows, split
 
 _SCORED_ROWS = 1000  # training rows behind the learning curve
@@ -624,7 +624,7 @@ class GenerativeEstimator(
         if X.shape[0] > _SCORED_ROWS:
             X = X[rng.choice(X.shape[0], _SCORED_ROWS, replace=False)]
         if self._draws_rows():
-            return drawn(X), None if X_val is None else changed(X_val, drawn)
+            return drawn(X), None if X_val is None else drawn(X_val)
         return X, X_val
 
     def _finish(self, rows, run):

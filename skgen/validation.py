@@ -131,7 +131,7 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
     source = as_source(X)
     if source is not None:
         _check_not_empty(source, name)
-        numbers = View(source)
+        numbers, named = View(source), source.empty
     else:
         numbers = check_array(
             as_numbers(X, name),
@@ -141,19 +141,20 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
             estimator=estimator,
             input_name=name,
         )
+        frame = as_frame(X, name)
+        named = numbers if frame is None else X
     if name != "X" and numbers.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"{name} has {numbers.shape[1]} features, but {type(estimator).__name__} "
             f"is expecting {estimator.n_features_in_} features: pass the columns of X."
         )
-    frame = as_frame(X, name) if source is None else source.empty
-    named = numbers if frame is None else X if source is None else frame
     validate_data(estimator, named, reset=reset, skip_check_array=True)
     if sparse.issparse(numbers) and not numbers.has_canonical_format:
         numbers = numbers.copy()
         numbers.sum_duplicates()
-    columns = getattr(estimator, "feature_names_in_", None)
-    if source is None:
+    if source is not None:
+        columns = getattr(estimator, "feature_names_in_", None)
+    else:
         columns = None if frame is None else frame.columns
     _check_finite(numbers, name, estimator, missing, columns)
     return numbers
@@ -276,8 +277,7 @@ def binarized(X, binarize, *, warn=False, name="X", columns=None):
         remedy = "binarise X first or set binarize to a threshold"
         return binary(X, remedy, name, columns)
     if binarize == "sample":
-        X = probabilities(X, name, columns=columns)
-        return drawn(X) if sparse.issparse(X) else changed(X, drawn, _dtype_of_bits(X))
+        return drawn(probabilities(X, name, columns=columns))
     if sparse.issparse(X) and binarize < 0:
         raise ValueError(
             f"binarize={binarize} would turn the zeros of a sparse X into ones: use a "
@@ -309,6 +309,11 @@ def drawn(X):
     if sparse.issparse(X):
         rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         return _as_uint8(X, lambda values: _drawn_entries(values, rows, X.indices))
+    return _as_uint8(X, _drawn_rows)
+
+
+def _drawn_rows(X):
+    """Which entries of dense rows are drawn."""
     ones = np.empty(X.shape, bool)
     for rows in row_blocks(*X.shape):
         block = X[rows]
@@ -316,7 +321,7 @@ def drawn(X):
             ones[rows] = _drawn_entries(block, *np.indices(block.shape, sparse=True))
         else:
             ones[rows] = block == 1
-    return _dense_bits(X, lambda _: ones, _dtype_of_bits(X))
+    return ones
 
 
 def _drawn_entries(values, rows, columns):
