@@ -1,6 +1,14 @@
 """Configuration of the documentation; `sphinx-build -W docs docs/_build` builds it."""
 
+import os
+import pathlib
+import sys
+import warnings
+
 import skgen
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import tables_of_results
 
 project = "scikit-gen"
 author = "The developers of scikit-gen"
@@ -10,7 +18,9 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 templates_path = []
@@ -20,6 +30,43 @@ numpydoc_show_class_members = False
 myst_enable_extensions = ["dollarmath"]
 html_theme = "pydata_sphinx_theme"
 html_title = "scikit-gen"
+html_static_path = ["_static"]
+html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True, "show_nav_level": 2}
 # labels of scikit-learn, in what is inherited from it
 suppress_warnings = ["config.cache", "ref.ref"]
+
+# the lists of other projects' pages come over the network
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "numpy": ("https://numpy.org/doc/stable", None),
+    "sklearn": ("https://scikit-learn.org/stable", None),
+    "torch": ("https://docs.pytorch.org/docs/stable", None),
+}
+if os.environ.get("OFFLINE"):
+    intersphinx_mapping = {}
+
+
+def warnings_are_errors(gallery_conf, filename):
+    warnings.simplefilter("error")
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", warnings_are_errors),
+    "parallel": int(os.environ.get("GALLERY_JOBS", "1")),
+    "download_all_examples": False,
+    "show_memory": False,
+    "doc_module": ("skgen",),
+    "reference_url": {"skgen": None},
+    "backreferences_dir": "generated/backreferences",
+    "remove_config_comments": True,
+}
+
+
+def setup(app):
+    app.connect("builder-inited", tables_of_results.write)

@@ -6,7 +6,7 @@ The number of hidden units, by held-out likelihood
 How many hidden units does an RBM need? ``GridSearchCV`` answers this as for any
 density: ``score`` is the mean log-likelihood, so `scoring` need not be given. On a
 small set of 200 digits the picture shows the size beyond which more units only learn
-the training digits by heart (``plot_choose_n_components.png``).
+the training digits by heart.
 """
 
 # %%
@@ -14,10 +14,8 @@ the training digits by heart (``plot_choose_n_components.png``).
 # ----------
 # There are 200 binary digits and four folds, and training is long. Up to 20 hidden
 # units the partition function is enumerated; for more it is estimated during ``fit``.
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, KFold, train_test_split
 
@@ -63,7 +61,7 @@ for i, size in enumerate(sizes):
 print(f"\nBest: {search.best_params_['n_components']} hidden units")
 
 # %%
-figure = Figure(figsize=(7, 4.5), layout="constrained")
+figure = plt.figure(figsize=(7, 4.5), layout="constrained")
 axes = figure.subplots()
 for scores, name, color, style in (
     (train, "training digits", "#E69F00", "^--"),
@@ -89,6 +87,4 @@ axes.set(
 )
 axes.grid(alpha=0.3)
 axes.legend()
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nLikelihood against size: {path}")
+plt.show()

@@ -9,8 +9,6 @@ in place of the gaps, or learn what a gap says, stand beside it. Cells are missi
 random, in training and in held-out rows alike.
 """
 
-import pathlib
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -53,4 +51,4 @@ for ax, (title, load) in zip(axes, SETS.items()):
         ax.plot(SHARES, accuracy, marker="o", label=name)
     ax.set(title=title, xlabel="share of missing cells", ylabel="accuracy")
 axes[0].legend()
-figure.savefig(pathlib.Path(__file__).with_suffix(".png"), dpi=120)
+plt.show()

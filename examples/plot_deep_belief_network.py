@@ -5,7 +5,7 @@ A deep belief network is a Pipeline
 
 Two stacked RBMs are learned layer by layer: the first models the digits, the second
 models the hidden units of the first. Their pipeline computes features for a classifier,
-and ``sample_from`` draws new digits from it (``plot_deep_belief_network.png``). The
+and ``sample_from`` draws new digits from it. The
 likelihood of one layer is known; for two layers only a lower bound is.
 """
 
@@ -16,10 +16,8 @@ likelihood of one layer is known; for two layers only a lower bound is.
 # images with it, and fits the second RBM to the result, the probabilities P(h = 1 | x).
 # ``binarize="sample"`` draws binary states from these probabilities in every epoch. For
 # the first RBM it draws binary pixels from the grey levels.
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
@@ -118,10 +116,8 @@ panels = {
     "Two layers: P(x | h)": sample_from(network, 40, random_state=0),
 }
 
-figure = Figure(figsize=(9, 2.3), layout="constrained")
+figure = plt.figure(figsize=(9, 2.3), layout="constrained")
 for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
     SampleDisplay(samples=rows, image_shape=(8, 8)).plot(axes, cmap="gray_r")
     axes.set_title(title)
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nNew digits: {path}")
+plt.show()

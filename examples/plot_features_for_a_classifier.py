@@ -6,7 +6,7 @@ Features for a classifier that sees few labels
 There are many images but few labels. An RBM learns features from all training images
 without their labels; a logistic regression on these features sees only a few labels.
 The example compares it with the same classifier on the grey levels and on principal
-components (``plot_features_for_a_classifier.png``).
+components.
 """
 
 # %%
@@ -17,10 +17,8 @@ components (``plot_features_for_a_classifier.png``).
 # learned from all images while the classifier after them is fitted again. Each of four
 # repetitions has a new held-out quarter, a new RBM, and three new sets of labelled
 # images for each number of labels.
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
@@ -89,7 +87,7 @@ for name in list(features)[1:]:
     row(name, np.subtract(curves[name], curves["grey levels"]), sign="+")
 
 # %%
-figure = Figure(figsize=(7, 4.5), layout="constrained")
+figure = plt.figure(figsize=(7, 4.5), layout="constrained")
 axes = figure.subplots()
 styles = zip(("#000000", "#E69F00", "#0072B2"), ("s--", "^-.", "o-"), strict=True)
 for (name, curve), (color, style) in zip(curves.items(), styles, strict=True):
@@ -106,6 +104,4 @@ axes.set(
 axes.minorticks_off()
 axes.grid(alpha=0.3)
 axes.legend(loc="lower right")
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nLearning curves: {path}")
+plt.show()

@@ -4,7 +4,7 @@ The latent space of digits
 ============================
 
 A variational autoencoder with two latent dimensions maps every handwritten digit to a
-point of a plane, and every point to a digit (``plot_latent_space.png``).
+point of a plane, and every point to a digit.
 """
 
 # %%
@@ -12,10 +12,8 @@ point of a plane, and every point to a digit (``plot_latent_space.png``).
 # --------------
 # A mixture of 100 Gaussians as the prior would fit better. But N(0, I) has quantiles:
 # the picture decodes a grid of them.
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score, train_test_split
 from sklearn.neighbors import KNeighborsClassifier
@@ -51,10 +49,8 @@ print(f"KL of a digit's posterior to the prior, mean: {kl.mean() / np.log(2):.1f
 # %%
 # The plane, and what it decodes to
 # ---------------------------------
-figure = Figure(figsize=(11, 5.4), layout="constrained")
+figure = plt.figure(figsize=(11, 5.4), layout="constrained")
 left, right = figure.subplots(1, 2)
 LatentSpaceDisplay.from_estimator(vae, X_test, y_test, ax=left)
 LatentSpaceDisplay.from_estimator(vae, image_shape=(8, 8), ax=right)
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nThe latent space: {path}")
+plt.show()

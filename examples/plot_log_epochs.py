@@ -5,7 +5,7 @@ A log of the epochs for a tracker to read
 
 scikit-learn's callbacks follow ``fit``. This one writes a line of comma-separated
 values after every epoch. Experiment trackers and spreadsheets can read the file while
-training still runs (``plot_log_epochs.csv``; the picture is ``plot_log_epochs.png``).
+training still runs.
 """
 
 # %%
@@ -13,9 +13,10 @@ training still runs (``plot_log_epochs.csv``; the picture is ``plot_log_epochs.p
 # ------------
 # A hook with an argument ``fitted_estimator`` gets the model after the epoch.
 import csv
+import tempfile
 from pathlib import Path
 
-from matplotlib.figure import Figure
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -54,8 +55,7 @@ class EpochLog:
 # A model with callbacks
 # ----------------------
 X_train, X_val = train_test_split(load_digits().data / 16, random_state=0)
-path = Path(__file__).with_suffix(".csv")
-path.unlink(missing_ok=True)  # from an earlier run: the callback appends to it
+path = Path(tempfile.mkdtemp()) / "epochs.csv"
 rbm = BinaryRBM(64, max_iter=30, random_state=0).set_callbacks(
     EpochLog(path), Checkpoint(path.with_suffix(".safetensors"), every=10)
 )
@@ -67,9 +67,8 @@ print(*path.read_text().splitlines()[:4], "...", sep="\n")
 # ---------------------
 # ``skgen.load`` reads the model from the checkpoint. After an interrupted ``fit``,
 # ``fit`` with ``warm_start=True`` continues from there.
-figure = Figure(figsize=(6, 3.6), layout="constrained")
+figure = plt.figure(figsize=(6, 3.6), layout="constrained")
 TrainingCurveDisplay.from_estimator(
     skgen.load(path.with_suffix(".safetensors")), ax=figure.subplots()
 )
-figure.savefig(path.with_suffix(".png"), dpi=120)
-print(f"\nThe training curve: {path.with_suffix('.png')}")
+plt.show()

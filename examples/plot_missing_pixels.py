@@ -6,17 +6,15 @@ Digits: filling in missing pixels
 Half of the pixels of held-out digits are missing. A generative model draws them from
 their distribution given the other pixels, or fills in the mean of this distribution.
 The example compares this mean with the mean of each pixel over the training digits and
-with nearest neighbours (``plot_missing_pixels.png``).
+with nearest neighbours.
 """
 
 # %%
 # The models
 # ----------
 # All methods see black and white digits, in training without missing pixels.
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.model_selection import train_test_split
@@ -69,13 +67,11 @@ for name, model in (("RBM", rbm), ("VAE", vae)):
     draws = model.impute(copies).reshape(n_digits, n_draws, -1)
     columns |= {f"{name}: draw {i + 1}": draws[:, i] for i in range(n_draws)}
 
-figure = Figure(figsize=(12, 6.6), layout="constrained")
+figure = plt.figure(figsize=(12, 6.6), layout="constrained")
 grid = figure.subplots(n_digits, len(columns))
 for axes, (title, rows) in zip(grid.T, columns.items(), strict=True):
     axes[0].set_title(title, fontsize=9)
     for ax, row in zip(axes, rows, strict=True):
         ax.set(xticks=[], yticks=[], facecolor="lightsteelblue")
         ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nThe lower half drawn: {path}")
+plt.show()

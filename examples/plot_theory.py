@@ -6,7 +6,7 @@ The theory, computed twice
 This example checks every formula behind the two models, on models so small that exact
 values can be computed. The left column is computed by the library, the right column by
 brute force (sums over all states in plain NumPy) or by a closed form. The picture shows
-how four ways of training an RBM change the exact likelihood (``plot_theory.png``).
+how four ways of training an RBM change the exact likelihood.
 """
 
 # %%
@@ -16,10 +16,9 @@ how four ways of training an RBM change the exact likelihood (``plot_theory.png`
 # configurations are listed, with f(x, h) = exp(a.x + b.h + x'Wh). The tables show the
 # value of the last configuration, all ones, and the largest difference over all.
 import itertools
-from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.integrate import quad
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
@@ -330,7 +329,7 @@ print(f"{'upper limit, -log 14':32} {limit:12.3f}   {limit:12.3f}")
 # the exact gradient at first. Once the weights are large, a Gibbs chain no longer moves
 # from image to image, and the likelihood falls. A decreasing step size, the default,
 # softens this but does not cure it.
-figure = Figure(figsize=(7, 4.5), layout="constrained")
+figure = plt.figure(figsize=(7, 4.5), layout="constrained")
 axes = figure.subplots()
 styles = zip(("#000000", "#009E73", "#0072B2", "#D55E00"), ("-", "--", "-", "-"))
 for (name, runs), (color, line) in zip(curves.items(), styles, strict=True):
@@ -348,6 +347,4 @@ axes.set(
 )
 axes.grid(alpha=0.3)
 axes.legend(loc="lower right")
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nLikelihood against epochs: {path}")
+plt.show()

@@ -4,18 +4,15 @@ Digits: reconstructions and samples of a VAE
 ===================================================
 
 A variational autoencoder with a Bernoulli likelihood on scikit-learn's handwritten
-digits: held-out log-likelihood, reconstructions of held-out digits and new digits
-(``plot_vae_digits.png``).
+digits: held-out log-likelihood, reconstructions of held-out digits and new digits.
 """
 
 # %%
 # The model
 # ---------
 # Grey levels are probabilities: each epoch draws new binary digits from them.
-from pathlib import Path
-
+import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -57,10 +54,8 @@ panels = {
         np.random.default_rng(0).normal(size=(40, 16))
     ),
 }
-figure = Figure(figsize=(9, 2.3), layout="constrained")
+figure = plt.figure(figsize=(9, 2.3), layout="constrained")
 for axes, (title, rows) in zip(figure.subplots(1, 3), panels.items(), strict=True):
     SampleDisplay(samples=rows, image_shape=(8, 8)).plot(axes, cmap="gray_r")
     axes.set_title(title)
-path = Path(__file__).with_suffix(".png")
-figure.savefig(path, dpi=120)
-print(f"\nNew digits: {path}")
+plt.show()

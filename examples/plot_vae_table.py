@@ -8,8 +8,6 @@ and the sex. One model of the frame provides a density, compared here with a Gau
 classifier by Bayes' theorem, and anomaly scores. Its samples keep what is not Gaussian.
 """
 
-import pathlib
-
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import multivariate_normal
@@ -74,4 +72,4 @@ for axis, rows, title in zip(axes, (train, samples), ("patients", "samples")):
     axis.set(title=f"{len(rows)} {title}", xlabel="s3 (HDL cholesterol)")
 axes[0].set_ylabel("s4 (total cholesterol / HDL)")
 figure.tight_layout()
-figure.savefig(pathlib.Path(__file__).with_suffix(".png"), dpi=120)
+plt.show()

@@ -6,6 +6,7 @@ skgen or of scikit-learn.
 
 from numbers import Real
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from scipy import sparse
 from scipy.special import logsumexp, softmax
@@ -106,9 +107,11 @@ class _DensityUser(BaseEstimator):
 
 
 class DensityOutlierDetector(OutlierMixin, _DensityUser):
-    """Outliers are rows of low density.
+    """Outliers are rows of low density, or of unusual combinations.
 
-    The threshold is a quantile of the log densities of the training rows.
+    The score of a row is log p(x). With ``relative_to="independent"`` it is
+    log p(x) - log q(x), where q is the density of the same columns if they were
+    independent. The threshold is a quantile of the scores of the training rows.
 
     Parameters
     ----------
@@ -116,13 +119,21 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         Of a density, with ``fit`` and ``score_samples``. It is cloned.
     contamination : float, default=0.1
         The share of the training rows that are outliers, in (0, 0.5].
+    relative_to : {None, "independent"}, default=None
+        None: a row with a rare value is an outlier. "independent": a rare value counts
+        for nothing, and a row whose values do not belong together is an outlier. A
+        second density is then fitted, to rows whose columns are shuffled one by one.
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the columns.
 
     Attributes
     ----------
     estimator_ : estimator
         The fitted density.
+    independent_ : estimator or None
+        The density of independent columns.
     offset_ : float
-        The log density below which a row is an outlier, nats.
+        The score below which a row is an outlier, nats.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features,)
 
@@ -130,6 +141,13 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
     -----
     A row with gaps has the density of what is observed, if the density takes gaps. It
     is higher the less is observed: compare rows of the same gaps.
+
+    The ratio to a background density is that of [1]_.
+
+    References
+    ----------
+    .. [1] J. Ren et al., "Likelihood Ratios for Out-of-Distribution Detection",
+       NeurIPS 2019.
 
     Examples
     --------
@@ -140,15 +158,30 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
     >>> detector = DensityOutlierDetector(GaussianMixture(), contamination=0.05).fit(X)
     >>> detector.predict([[0, 0], [4, 4]])
     array([ 1, -1])
+
+    Both columns of the last row are ordinary, but not together:
+
+    >>> X[:, 1] = X[:, 0] + 0.1 * X[:, 1]
+    >>> detector = DensityOutlierDetector(
+    ...     GaussianMixture(), contamination=0.05, relative_to="independent"
+    ... ).fit(X)
+    >>> detector.predict([[2, 2], [1, -1]])
+    array([ 1, -1])
     """
 
     _parameter_constraints = _DensityUser._parameter_constraints | {
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        "relative_to": [StrOptions({"independent"}), None],
+        "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator, *, contamination=0.1):
+    def __init__(
+        self, estimator, *, contamination=0.1, relative_to=None, random_state=None
+    ):
         self.estimator = estimator
         self.contamination = contamination
+        self.relative_to = relative_to
+        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None, **params):
@@ -178,17 +211,22 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         self.estimator_ = self._fitted(X, params)
         self._check_columns(X, reset=True)
         weights = check_weights(params.get("sample_weight"), X)
+        self.independent_ = None
+        if self.relative_to == "independent":
+            rng = as_generator(self.random_state)
+            shuffled = _shuffled_columns(_indexable(X), weights, rng)
+            self.independent_ = self._fitted(shuffled, {})
         if weights is not None:
             rows, weights = counted_rows(weights)
             X = _safe_indexing(_indexable(X), rows)
-        scores = self.estimator_.score_samples(X)
+        scores = self._scores(X)
         method = "linear" if weights is None else "inverted_cdf"
         options = {"weights": weights, "method": method}
         self.offset_ = float(np.quantile(scores, self.contamination, **options))
         return self
 
     def score_samples(self, X):
-        """Log density of each row, nats.
+        """Log density of each row, or its log ratio to independent columns, nats.
 
         Parameters
         ----------
@@ -208,10 +246,16 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         """
         check_is_fitted(self)
         self._check_columns(X)
-        return self.estimator_.score_samples(X)
+        return self._scores(X)
+
+    def _scores(self, X):
+        scores = self.estimator_.score_samples(X)
+        if self.independent_ is None:
+            return scores
+        return scores - self.independent_.score_samples(X)
 
     def decision_function(self, X):
-        """Log density less ``offset_``: negative for outliers.
+        """``score_samples`` less ``offset_``: negative for outliers.
 
         Parameters
         ----------
@@ -618,6 +662,25 @@ def _checked_priors(priors, shares):
             f"for each class."
         )
     return priors
+
+
+def _shuffled_columns(X, weights, rng):
+    """X with each column shuffled by itself, or drawn in proportion to `weights`."""
+    n_rows, n_columns = X.shape
+    shares = None if weights is None else weights / weights.sum()
+    rows = [
+        rng.choice(n_rows, n_rows, replace=shares is not None, p=shares)
+        for _ in range(n_columns)
+    ]
+    if sparse.issparse(X):
+        columns = X.tocsc()
+        columns = [columns[:, [j]].tocsr()[rows[j]] for j in range(n_columns)]
+        return sparse.hstack(columns, format="csr")
+    frame = as_frame(X)
+    if frame is None:
+        return np.take_along_axis(X, np.column_stack(rows), axis=0)
+    columns = [frame[rows[j], [j]] for j in range(n_columns)]
+    return nw.concat(columns, how="horizontal").to_native()
 
 
 def _indexable(X):

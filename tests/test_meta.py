@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array, issparse
 from scipy.stats import norm
 from sklearn import config_context
 from sklearn.base import clone
@@ -21,7 +22,12 @@ from sklearn.preprocessing import Binarizer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgen import BinaryRBM, VariationalAutoencoder
-from skgen.meta import DensityOutlierDetector, GenerativeClassifier, GenerativeImputer
+from skgen.meta import (
+    DensityOutlierDetector,
+    GenerativeClassifier,
+    GenerativeImputer,
+    _shuffled_columns,
+)
 
 X, Y = load_iris(return_X_y=True)
 META = DensityOutlierDetector, GenerativeClassifier, GenerativeImputer
@@ -35,6 +41,13 @@ SMALL = {"hidden_layer_sizes": (), "max_iter": 2}
     # the default starting points are refused where Array API dispatch is on
     [cls(GaussianMixture(init_params="random_from_data")) for cls in META]
     + [cls(KernelDensity()) for cls in META]
+    + [
+        DensityOutlierDetector(
+            GaussianMixture(init_params="random_from_data"),
+            relative_to="independent",
+            random_state=0,
+        )
+    ]
     # an array of numbers and a frame of them have other likelihoods under "auto"
     + [cls(clone(VAE).set_params(likelihood="gaussian", **SMALL)) for cls in META]
 )
@@ -55,6 +68,52 @@ def test_the_threshold_is_a_quantile():
         rtol=1e-5,
     )
     assert_array_equal(detector.fit_predict(x), detector.predict(x))
+
+
+def test_density_relative_to_independent_columns():
+    """Of a Gaussian it is the joint log density less those of its columns."""
+    rng = np.random.default_rng(0)
+    x = rng.multivariate_normal([1, -2], [[1, 1.8], [1.8, 4]], size=20_000)
+    density = GaussianMixture(reg_covar=0)
+    detector = DensityOutlierDetector(
+        density, relative_to="independent", random_state=0
+    ).fit(x)
+    rows = x[:1000]
+    marginals = norm.logpdf(rows, x.mean(axis=0), x.std(axis=0)).sum(axis=1)
+    expected = density.fit(x).score_samples(rows) - marginals
+    # shuffled columns have a correlation of 1 / sqrt(n), by which log q is tilted
+    z = (rows - x.mean(axis=0)) / x.std(axis=0)
+    error = 5 * (np.abs(z.prod(axis=1)) + z.var() + 1) / np.sqrt(len(x))
+    assert np.all(np.abs(detector.score_samples(rows) - expected) < error)
+    # a rare value of one column is no outlier, a rare pair is one
+    assert_array_equal(detector.predict([[5.0, 6.0], [2.0, -4.0]]), [1, -1])
+
+
+@pytest.mark.parametrize(
+    "container", [np.asarray, csr_array, pd.DataFrame, pl.from_numpy]
+)
+def test_columns_are_shuffled_one_by_one(container):
+    x = np.random.default_rng(0).integers(0, 4, (500, 3)).astype(float)
+    x[:, 2] = x[:, 1]
+    rng = np.random.default_rng(1)
+    shuffled = _shuffled_columns(container(x), None, rng)
+    assert type(shuffled) is type(container(x))
+    values = shuffled.toarray() if issparse(shuffled) else np.asarray(shuffled)
+    assert_array_equal(np.sort(values, axis=0), np.sort(x, axis=0))
+    assert abs(np.corrcoef(values[:, 1:].T)[0, 1]) < 5 / np.sqrt(500)
+    some = np.isin(x[:, 0], [1, 2])
+    drawn = _shuffled_columns(container(x), some.astype(float), rng)
+    values = drawn.toarray() if issparse(drawn) else np.asarray(drawn)
+    assert set(values[:, 0]) == {1, 2}
+
+
+def test_unusual_combinations_of_a_frame():
+    species = pd.Categorical.from_codes(Y, ["setosa", "versicolor", "virginica"])
+    frame = load_iris(as_frame=True).data.assign(species=species)
+    detector = DensityOutlierDetector(VAE, relative_to="independent", random_state=0)
+    detector.fit(frame)
+    other = frame.assign(species=np.roll(species, 50))
+    assert detector.score_samples(other).mean() < detector.score_samples(frame).mean()
 
 
 def test_a_gaussian_for_each_class_is_quadratic_discriminant_analysis():
