@@ -1,5 +1,6 @@
 """Data, timing and tables for all benchmarks."""
 
+import datetime
 import json
 import pathlib
 import platform
@@ -104,7 +105,12 @@ def write_table(arguments, rows):
         "scipy": scipy.__version__,
         "scikit-learn": sklearn.__version__,
     }
-    content = {"processor": _processor(), "versions": versions, "rows": rows}
+    content = {
+        "date": datetime.date.today().isoformat(),
+        "processor": _processor(),
+        "versions": versions,
+        "rows": rows,
+    }
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(f"\nwritten to {path.relative_to(RESULTS.parent.parent)}")
 

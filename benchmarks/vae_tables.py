@@ -83,7 +83,7 @@ def chosen_on_valid(parts, grid, settings, quick):
         row["test elbo"] = round(float(vae.elbo(X_test).mean()), 2)
         return row | result(seconds, *scores)
 
-    rows = Parallel(n_jobs=2)(delayed(row)(point) for point in ParameterGrid(grid))
+    rows = Parallel(n_jobs=-1)(delayed(row)(point) for point in ParameterGrid(grid))
     best = max(rows, key=lambda row: row["validation nats"])
     return [{"chosen": "*" if row is best else "", **row} for row in rows]
 
@@ -142,7 +142,7 @@ def in_folds(quick):
     rows = []
     for name, load in SETS.items():
         X = StandardScaler().fit_transform(load().data)
-        chosen = Parallel(n_jobs=2)(
+        chosen = Parallel(n_jobs=-1)(
             delayed(best_of_grid)(X[train], X[test], quick)
             for train, test in folds.split(X)
         )

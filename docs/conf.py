@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
@@ -27,7 +28,7 @@ templates_path = []
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 html_theme = "pydata_sphinx_theme"
 html_title = "scikit-gen"
 html_static_path = ["_static"]
@@ -47,8 +48,12 @@ if os.environ.get("OFFLINE"):
     intersphinx_mapping = {}
 
 
-def warnings_are_errors(gallery_conf, filename):
-    warnings.simplefilter("error")
+def warnings_are_errors(gallery_conf, filename, when):
+    """What an example warns of ends the build."""
+    if when == "before":
+        warnings.simplefilter("error")
+    else:
+        warnings.filters.pop(0)
 
 
 sphinx_gallery_conf = {
@@ -58,6 +63,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib", warnings_are_errors),
+    "reset_modules_order": "both",
     "parallel": int(os.environ.get("GALLERY_JOBS", "1")),
     "download_all_examples": False,
     "show_memory": False,
