@@ -1,5 +1,7 @@
 """Generative models as scikit-learn estimators."""
 
+from typing import TYPE_CHECKING
+
 from skgen import callbacks, divergences, meta, plotting, rbm
 from skgen.comparison import compare
 from skgen.persistence import load
@@ -24,10 +26,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    """Import the VAE, and torch with it, when it is first asked for."""
-    if name == "VariationalAutoencoder":
-        from skgen.vae import VariationalAutoencoder
+if TYPE_CHECKING:  # a module with __getattr__ would have any name
+    from skgen.vae import VariationalAutoencoder
+else:
 
-        return VariationalAutoencoder
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        """Import the VAE, and torch with it, when it is first asked for."""
+        if name == "VariationalAutoencoder":
+            from skgen.vae import VariationalAutoencoder
+
+            return VariationalAutoencoder
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

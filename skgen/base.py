@@ -7,9 +7,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from typing import NamedTuple
+from os import PathLike
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -26,6 +28,7 @@ from skgen.run import Run
 from skgen.sources import as_table
 from skgen.stream import Stream, extended, warn_if_unlike, warned_if_sorted
 from skgen.table import conditions_of, frame_of, read_numbers, with_floats
+from skgen.typing import Data, RandomState, Result
 from skgen.validation import (
     _fit_context,
     _safe_indexing,
@@ -84,17 +87,30 @@ class GenerativeEstimator(
     A subclass defines the abstract methods and has the parameters that are read here.
     """
 
-    _fixed_by_fit = ("n_components",)
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    n_iter_: int
+
+    _summary: Any
+
+    _fixed_by_fit: ClassVar[tuple[str, ...]] = ("n_components",)
     """Parameters that cannot change while training goes on."""
-    _training_parts = ()
+    _training_parts: ClassVar[tuple[str, ...]] = ()
     """Parts of the state that only further training needs."""
-    _scores = None
+    _scores: ClassVar[Any] = None
     """The NamedTuple of the learning curve."""
     _whole = None
     """The table of a frame of mixed columns, of which ``fit`` is to see a part."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None, *, X_val=None):
+    def fit(
+        self,
+        X: Data,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Data | None = None,
+    ) -> Self:
         """Fit the model to the rows of X, whose order does not matter.
 
         Parameters
@@ -145,12 +161,14 @@ class GenerativeEstimator(
                 if self._ends(run, stops):
                     break
             attributes = self._finish(rows, run)
-        vars(self).update(attributes)
+        self.__dict__.update(attributes)
         fit_task.call_on_fit_task_end(**hooks, reconstruction_attributes={})
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: Data, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """One pass over the rows of X in mini-batches, from where the model is.
 
         The learning rate is constant. `max_iter`, `early_stopping`, `warm_start` and
@@ -184,10 +202,10 @@ class GenerativeEstimator(
             run.record(scores)
             self._report(run)
             attributes = self._finish(rows, run)
-        vars(self).update(attributes)
+        self.__dict__.update(attributes)
         return self
 
-    def score(self, X, y=None):
+    def score(self, X: Data, y: object = None) -> float:
         """Mean log-likelihood of the rows of X.
 
         In a ``Pipeline`` the rows are what the last step is given.
@@ -212,7 +230,7 @@ class GenerativeEstimator(
         """
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Data) -> Result:
         """Mean of P(x | h) at the features of X, inverse_transform(transform(X)).
 
         Parameters
@@ -235,7 +253,7 @@ class GenerativeEstimator(
         """
         return self.inverse_transform(self.transform(X))
 
-    def save(self, path, *, training_state=True):
+    def save(self, path: str | PathLike[str], *, training_state: bool = True) -> None:
         """Write the fitted estimator to one .safetensors file; ``skgen.load`` reads it.
 
         The file holds the parameters, the model and the state of training. It holds no
@@ -269,7 +287,7 @@ class GenerativeEstimator(
         check_is_fitted(self)
         persistence.save(self if training_state else self._without_training(), path)
 
-    def drop_training_state(self):
+    def drop_training_state(self) -> Self:
         """Forget what only further training needs, so that files are smaller.
 
         The model scores and samples as before. Its files and pickles hold the weights
@@ -292,7 +310,7 @@ class GenerativeEstimator(
         True
         """
         check_is_fitted(self)
-        vars(self).update(vars(self._without_training()))
+        self.__dict__.update(vars(self._without_training()))
         return self
 
     def _without_training(self):
@@ -336,25 +354,25 @@ class GenerativeEstimator(
             vars(self).update({name: model[name] for name in model.keys() - state})
 
     @property
-    def history_(self):
+    def history_(self) -> np.recarray:
         """The learning curve, one record for each epoch."""
         check_is_fitted(self)
         return as_history(self._curve, self._scores)
 
     @abstractmethod
-    def transform(self, X):
+    def transform(self, X: Data) -> Result:
         """Features of the rows of X, shape (n_samples, n_components)."""
 
     @abstractmethod
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Data) -> Result:
         """Mean of P(x | h) for each row h of X, shape (n_samples, n_features)."""
 
     @abstractmethod
-    def score_samples(self, X):
+    def score_samples(self, X: Data) -> Result:
         """Log-likelihood of each row of X in nats, shape (n_samples,)."""
 
     @abstractmethod
-    def sample(self, n_samples=1, *, random_state=None):
+    def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> Result:
         """New rows in the dtype of the training data, shape (n_samples, n_features)."""
 
     @abstractmethod

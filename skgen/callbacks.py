@@ -1,7 +1,9 @@
 """Callbacks for ``set_callbacks``, by the protocol of ``sklearn.callback``."""
 
 import warnings
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from skgen.persistence import check_can_save, check_can_write
 from skgen.validation import check_count
@@ -47,19 +49,21 @@ class Checkpoint:
     5
     """
 
-    def __init__(self, path, *, every=1):
+    def __init__(self, path: str | PathLike[str], *, every: int = 1) -> None:
         self.path = Path(path)
         self.every = check_count(every, "every", 1)
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Raise ValueError before training if the file could not be written."""
         check_can_save(estimator)
         check_can_write(self.path)
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Do nothing."""
 
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> None:
         """Write the file at the end of fit and of every `every`-th epoch."""
         if context.task_name == "epoch" and fitted_estimator.n_iter_ % self.every:
             return
@@ -69,5 +73,5 @@ class Checkpoint:
             message = f"The checkpoint {self.path} was not written: {error}."
             warnings.warn(message, RuntimeWarning, stacklevel=2)
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Do nothing."""

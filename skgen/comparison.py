@@ -1,8 +1,12 @@
 """Held-out log-likelihoods of several models, row by row on the same data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from skgen.typing import Data
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,26 +36,26 @@ class Comparison:
     b           -3.33     0.88               -1.33     0.33
     """
 
-    names: list
+    names: list[str]
     scores: np.ndarray
 
     @property
-    def means(self):
+    def means(self) -> np.ndarray:
         """Of each model over the rows."""
         return self.scores.mean(axis=1)
 
     @property
-    def std_errors(self):
+    def std_errors(self) -> np.ndarray:
         """Of the means."""
         return _std_errors(self.scores)
 
     @property
-    def differences(self):
+    def differences(self) -> np.ndarray:
         """Of the means to the best."""
         return self.means - self.means[0]
 
     @property
-    def difference_errors(self):
+    def difference_errors(self) -> np.ndarray:
         """Standard errors of the differences, whose rows are paired."""
         return _std_errors(self.scores - self.scores[0])
 
@@ -71,7 +75,7 @@ class Comparison:
         return f"<pre>{self!r}</pre>"
 
 
-def compare(models, X):
+def compare(models: Mapping[str, Any], X: Data) -> Comparison:
     """Compare log-likelihoods of fitted models on rows that they were not fitted to.
 
     Parameters
@@ -109,10 +113,10 @@ def compare(models, X):
     """
     if not models:
         raise ValueError("models is empty: pass a dict of name -> fitted estimator.")
-    scores = [np.asarray(model.score_samples(X)) for model in models.values()]
-    if len(scores[0]) < 2:
+    each = [np.asarray(model.score_samples(X)) for model in models.values()]
+    if len(each[0]) < 2:
         raise ValueError("X has a single row: a standard error needs at least two.")
-    names, scores = list(map(str, models)), np.stack(scores).astype(np.float64)
+    names, scores = list(map(str, models)), np.stack(each).astype(np.float64)
     order = np.argsort(-scores.mean(axis=1), kind="stable")
     return Comparison([names[number] for number in order], scores[order])
 

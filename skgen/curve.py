@@ -19,7 +19,7 @@ def length(curve):
 def lengthened(curve, seconds, scores):
     """The curve with one more epoch."""
     row = np.array([[length(curve) + 1, seconds, *scores]], np.float64)
-    *earlier, last = *curve, row
+    earlier, last = list(curve), row
     while earlier and len(earlier[-1]) <= len(last):
         last = np.concatenate([earlier.pop(), last])
     return *earlier, last

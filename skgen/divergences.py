@@ -9,11 +9,14 @@ Kullback, S. and Leibler, R. A. On information and sufficiency. Annals of Mathem
 Statistics 22, 1951.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
 
-def kl_divergence(p, q, axis=-1):
+def kl_divergence(p: ArrayLike, q: ArrayLike, axis: int | tuple[int, ...] = -1) -> Any:
     """KL[p || q] = sum p log(p / q) of two discrete distributions.
 
     Parameters
@@ -47,7 +50,9 @@ def kl_divergence(p, q, axis=-1):
     return rel_entr(p, q).sum(axis=axis)
 
 
-def gaussian_kl_divergence(mean, std, mean2=0.0, std2=1.0):
+def gaussian_kl_divergence(
+    mean: ArrayLike, std: ArrayLike, mean2: ArrayLike = 0.0, std2: ArrayLike = 1.0
+) -> Any:
     """KL[N(mean, std^2) || N(mean2, std2^2)] of two diagonal Gaussians.
 
     log(std2 / std) + (std^2 + (mean - mean2)^2) / (2 std2^2) - 1/2, summed over the

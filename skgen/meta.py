@@ -5,9 +5,11 @@ skgen or of scikit-learn.
 """
 
 from numbers import Real
+from typing import Any, ClassVar, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from scipy.special import logsumexp, softmax
 from sklearn.base import (
@@ -35,6 +37,7 @@ from sklearn.utils.validation import (
 
 from skgen.containers import as_frame
 from skgen.gibbs import Grid, conditional_rows
+from skgen.typing import Data, RandomState, Result
 from skgen.validation import (
     Interval,
     StrOptions,
@@ -50,7 +53,11 @@ from skgen.weights import counted_rows
 class _DensityUser(BaseEstimator):
     """Base of meta-estimators that fit a clone of `estimator`, a density."""
 
-    _parameter_constraints = {"estimator": "no_validation"}
+    estimator: Any
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"estimator": "no_validation"}
 
     def _fitted(self, X, params, whole=None):
         """A clone of the density, fitted to rows of X, a part of a `whole` table."""
@@ -79,7 +86,7 @@ class _DensityUser(BaseEstimator):
             return process_routing(self, "fit", **params).estimator.fit
         return Bunch(**params)
 
-    def get_metadata_routing(self):
+    def get_metadata_routing(self) -> MetadataRouter:
         """How metadata reach the density.
 
         Returns
@@ -175,16 +182,25 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         "random_state": ["random_state"],
     }
 
+    estimator_: Any
+    independent_: Any
+    offset_: float
+
     def __init__(
-        self, estimator, *, contamination=0.1, relative_to=None, random_state=None
-    ):
+        self,
+        estimator: Any,
+        *,
+        contamination: float = 0.1,
+        relative_to: str | None = None,
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.contamination = contamination
         self.relative_to = relative_to
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **params):
+    def fit(self, X: Data, y: object = None, **params: Any) -> Self:
         """Fit the density, and set the threshold.
 
         Parameters
@@ -225,7 +241,7 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         self.offset_ = float(np.quantile(scores, self.contamination, **options))
         return self
 
-    def score_samples(self, X):
+    def score_samples(self, X: Data) -> np.ndarray:
         """Log density of each row, or its log ratio to independent columns, nats.
 
         Parameters
@@ -254,7 +270,7 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
             return scores
         return scores - self.independent_.score_samples(X)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Data) -> np.ndarray:
         """``score_samples`` less ``offset_``: negative for outliers.
 
         Parameters
@@ -275,7 +291,7 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
         """
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X):
+    def predict(self, X: Data) -> np.ndarray:
         """-1 for outliers, 1 for other rows.
 
         Parameters
@@ -336,12 +352,16 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         "priors": ["array-like", None],
     }
 
-    def __init__(self, estimator, *, priors=None):
+    classes_: np.ndarray
+    estimators_: list[Any]
+    priors_: np.ndarray
+
+    def __init__(self, estimator: Any, *, priors: ArrayLike | None = None) -> None:
         self.estimator = estimator
         self.priors = priors
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
+    def fit(self, X: Data, y: ArrayLike, **params: Any) -> Self:
         """Fit a density to the rows of each class.
 
         Parameters
@@ -374,7 +394,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         validate_data(self, X, y, skip_check_array=True)
         check_consistent_length(X, y)
         y = column_or_1d(y, warn=True)
-        if len(y) == 0:
+        if np.size(y) == 0:
             raise ValueError("Found array with 0 sample(s), while 1 is required.")
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
@@ -392,7 +412,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         self.estimators_ = []
         for code, label in enumerate(labels):
             rows = np.flatnonzero(codes == code)
-            parts = {name: _part(value, rows, len(y)) for name, value in params.items()}
+            parts = {n: _part(v, rows, len(codes)) for n, v in params.items()}
             try:
                 density = self._fitted(_safe_indexing(X, rows), parts, whole)
             except ValueError as error:
@@ -410,7 +430,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         table = self.estimator._table_of(X)
         return table if table.mixed else None
 
-    def predict_joint_log_proba(self, X):
+    def predict_joint_log_proba(self, X: Data) -> np.ndarray:
         """log p(x, class), nats.
 
         Parameters
@@ -438,7 +458,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         with np.errstate(divide="ignore"):
             return np.log(self.priors_)
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Data) -> np.ndarray:
         """log P(class | x).
 
         Parameters
@@ -463,7 +483,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         known = np.isfinite(total)
         return np.where(known, joint - np.where(known, total, 0), self._log_priors())
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Data) -> np.ndarray:
         """P(class | x).
 
         Parameters
@@ -484,7 +504,7 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
         """
         return softmax(self.predict_log_proba(X), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: Data) -> np.ndarray:
         """The most probable class.
 
         Parameters
@@ -549,13 +569,21 @@ class GenerativeImputer(OneToOneFeatureMixin, TransformerMixin, _DensityUser):
         "random_state": ["random_state"],
     }
 
-    def __init__(self, estimator, *, method="mean", random_state=None):
+    estimator_: Any
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        method: str = "mean",
+        random_state: RandomState = None,
+    ) -> None:
         self.estimator = estimator
         self.method = method
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, **params):
+    def fit(self, X: Data, y: object = None, **params: Any) -> Self:
         """Fit the density.
 
         Parameters
@@ -609,7 +637,7 @@ class GenerativeImputer(OneToOneFeatureMixin, TransformerMixin, _DensityUser):
         self._grids = [Grid.of(column[~np.isnan(column)]) for column in rows.T]
         return self
 
-    def transform(self, X):
+    def transform(self, X: Data) -> Result:
         """X with its gaps filled in.
 
         Parameters

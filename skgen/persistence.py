@@ -18,6 +18,7 @@ import platform
 import secrets
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -107,7 +108,7 @@ def check_can_save(estimator):
     json.dumps(_all_to_plain(estimator.get_params(deep=False)))
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Any:
     """Read the estimator that ``save`` or a ``Checkpoint`` wrote.
 
     It scores, samples and goes on training exactly as the estimator that was saved.

@@ -1,14 +1,18 @@
 """Samples of a pipeline, in the space of its input."""
 
 import inspect
+from typing import Any
 
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skgen.typing import RandomState, Result
 from skgen.validation import BaseSearchCV
 
 
-def sample_from(estimator, n_samples=1, random_state=None):
+def sample_from(
+    estimator: Any, n_samples: int = 1, random_state: RandomState = None
+) -> Result:
     """New rows from the last step of a pipeline, in the space of the pipeline's input.
 
     The last step draws samples. The ``inverse_transform`` of every step before it, last

@@ -8,11 +8,13 @@ import copy
 import importlib
 from functools import wraps
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skgen import views
+from skgen.typing import Method
 
 _LENGTH = 2**14  # rows of a batch that is read
 
@@ -67,7 +69,7 @@ def is_dask(X):
     return hasattr(X, "__dask_graph__")
 
 
-def by_blocks(method):
+def by_blocks(method: Method) -> Method:
     """The method, which of an X of Dask returns an array of Dask, not yet computed."""
 
     @wraps(method)
@@ -90,7 +92,7 @@ def by_blocks(method):
             **options,
         )
 
-    return of_any
+    return cast(Method, of_any)
 
 
 def _of_block(block, model, name, columns):

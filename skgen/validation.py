@@ -4,13 +4,14 @@ No other module imports private names of scikit-learn.
 """
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn import get_config
-from sklearn.base import _fit_context as _fit_context
+from sklearn.base import _fit_context as _checked_fit
 from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection._search import BaseSearchCV as BaseSearchCV
 from sklearn.utils import _safe_indexing as _safe_indexing
@@ -27,7 +28,11 @@ from sklearn.utils.validation import (
 from skgen.containers import as_frame, as_numbers
 from skgen.hashing import uniforms
 from skgen.sources import as_source, as_table, is_dask
+from skgen.typing import Method
 from skgen.views import View, changed
+
+# scikit-learn has no types: without this one `fit` would lose its own
+_fit_context: Callable[..., Callable[[Method], Method]] = _checked_fit
 
 _FINITE = Interval(Real, None, None, closed="neither")
 # parameters that mean the same in BinaryRBM and VariationalAutoencoder

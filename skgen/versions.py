@@ -22,7 +22,7 @@ _PACKAGES = (
 )
 
 
-def show_versions():
+def show_versions() -> None:
     """Print the versions of Python and of packages, and how many threads there are.
 
     Examples

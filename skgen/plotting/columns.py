@@ -1,14 +1,15 @@
 """Display of a table: the distribution of each column, in the data and in samples."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import narwhals.stable.v2 as nw
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from skgen.containers import as_frame
 from skgen.plotting.display import Display
+from skgen.typing import Data, RandomState
 
 _MOST_COLUMNS = 24
 _MOST_VALUES = 30  # bins, or values with a bin each
@@ -35,13 +36,19 @@ class ColumnsDisplay(Display):
     ax_, figure_ : matplotlib Axes and Figure
     """
 
-    data: ArrayLike
-    samples: ArrayLike
+    data: Data
+    samples: Data
 
     @classmethod
     def from_estimator(
-        cls, estimator, X, *, n_samples=None, random_state=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        n_samples: int | None = None,
+        random_state: RandomState = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw samples of a fitted model and compare them with the rows of X.
 
         Parameters

@@ -1,10 +1,12 @@
 """Display of a comparison of models."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skgen.comparison import Comparison
 from skgen.plotting.display import Display
 
 
@@ -26,12 +28,12 @@ class ComparisonDisplay(Display):
     ax_, figure_ : matplotlib Axes and Figure
     """
 
-    names: list
+    names: list[str]
     differences: ArrayLike
     errors: ArrayLike
 
     @classmethod
-    def from_comparison(cls, comparison, **kwargs):
+    def from_comparison(cls, comparison: Comparison, **kwargs: Any) -> Self:
         """Draw what ``skgen.compare`` returns.
 
         Parameters

@@ -1,10 +1,18 @@
 """The base class of all displays."""
 
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:  # only ``plot`` imports matplotlib
+    from matplotlib.axes import Axes
+
 
 class Display:
     """Stored data that ``plot`` checks and draws; a subclass says how."""
 
-    def plot(self, ax=None, **kwargs):
+    ax_: "Axes"
+    figure_: Any  # of a SubFigure, too, but that has no savefig
+
+    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Self:
         """Draw the stored data.
 
         Parameters

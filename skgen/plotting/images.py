@@ -1,6 +1,8 @@
 """Displays of images in a grid: samples, reconstructions and weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,6 +10,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from skgen.plotting.display import Display
+from skgen.typing import RandomState
 from skgen.validation import binarized
 
 _MAX_COMPONENTS = 64
@@ -39,8 +42,14 @@ class SampleDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, image_shape, n_samples=48, random_state=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, int],
+        n_samples: int = 48,
+        random_state: RandomState = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw samples of a fitted model.
 
         Parameters
@@ -105,7 +114,9 @@ class ReconstructionDisplay(Display):
     image_shape: tuple[int, int]
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, image_shape, **kwargs):
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, image_shape: tuple[int, int], **kwargs: Any
+    ) -> Self:
         """Draw rows and their reconstructions by a fitted model.
 
         Parameters
@@ -190,11 +201,18 @@ class ComponentsDisplay(Display):
     """
 
     components: ArrayLike
-    units: ArrayLike
+    units: Sequence[int] | np.ndarray
     image_shape: tuple[int, int]
 
     @classmethod
-    def from_estimator(cls, estimator, *, image_shape, n_components=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        image_shape: tuple[int, int],
+        n_components: int | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the hidden units of largest norm, the largest first.
 
         Parameters

@@ -1,6 +1,7 @@
 """LatentSpaceDisplay: rows, or decoded images, in two latent dimensions."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgen.plotting.display import Display
 from skgen.plotting.images import check_images, draw_grey_images
+from skgen.typing import Data
 
 # distinct for colour-blind readers too; Petroff, arXiv:2107.02270
 _COLORS = (  # noqa: SIM905
@@ -57,8 +59,15 @@ class LatentSpaceDisplay(Display):
 
     @classmethod
     def from_estimator(
-        cls, estimator, X=None, y=None, *, components=None, image_shape=None, **kwargs
-    ):
+        cls,
+        estimator: Any,
+        X: Data | None = None,
+        y: ArrayLike | None = None,
+        *,
+        components: tuple[int, int] | None = None,
+        image_shape: tuple[int, int] | None = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw rows of X in the latent space; without X, draw images decoded from it.
 
         Parameters

@@ -1,6 +1,7 @@
 """TrainingCurveDisplay: log-likelihoods after each epoch."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,7 +44,7 @@ class TrainingCurveDisplay(Display):
     score_name: str = "Log-likelihood"
 
     @classmethod
-    def from_estimator(cls, estimator, **kwargs):
+    def from_estimator(cls, estimator: Any, **kwargs: Any) -> Self:
         """Draw the ``history_`` of a fitted model.
 
         Parameters

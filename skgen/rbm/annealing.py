@@ -27,13 +27,14 @@ Béreux, N. et al. Fast training and sampling of restricted Boltzmann machines.
 arXiv:2405.15376, 2024.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 
-from skgen.rbm.energy import hidden_input
-from skgen.rbm.mixture import draw, drawn_parts, log_joint
+from skgen.rbm.energy import RBMParameters, hidden_input
+from skgen.rbm.mixture import Mixture, draw, drawn_parts, log_joint
 from skgen.rbm.tempering import log_density, model_term, path_terms, tempered_step
 
 _FEWEST_STAGES = 100  # of a rolling particle, so that early paths are not too coarse
@@ -79,7 +80,7 @@ class Particles(NamedTuple):
     log_weight: np.ndarray
 
 
-def annealing_schedule(fraction):
+def annealing_schedule(fraction: ArrayLike) -> Any:
     """Inverse temperature 1 - (1 - t)^2 after a fraction t of the way, 1 beyond it.
 
     The chains mix most slowly near the model, and nearly all of the variance of the
@@ -90,7 +91,9 @@ def annealing_schedule(fraction):
     return 1 - (1 - np.minimum(fraction, 1)) ** 2
 
 
-def base_particles(parameters, base, n, rng):
+def base_particles(
+    parameters: RBMParameters, base: Mixture, n: int, rng: np.random.Generator
+) -> Particles:
     """n independent draws from the base model, at beta = 0 with log-weight 0."""
     X = draw(base, n, rng).astype(parameters.weights.dtype, copy=False)
     return _particles_at(parameters, base, X, np.zeros(n, X.dtype), np.zeros(n))
@@ -102,7 +105,13 @@ def _particles_at(parameters, base, X, beta, log_weight):
     return Particles(X, inputs, joint, density, beta, log_weight)
 
 
-def anneal(parameters, base, particles, beta, rng):
+def anneal(
+    parameters: RBMParameters,
+    base: Mixture,
+    particles: Particles,
+    beta: np.ndarray,
+    rng: np.random.Generator,
+) -> Particles:
     """Reweight particles to f_beta of these parameters, then move them there.
 
     ``particles.hidden_input`` must belong to `parameters` and is overwritten.
@@ -118,7 +127,7 @@ def anneal(parameters, base, particles, beta, rng):
     return _particles_at(parameters, base, X, beta, log_weight)
 
 
-def summarize(particles, method, sign=1):
+def summarize(particles: Particles, method: str, sign: int = 1) -> LogPartition:
     """log Z = log Z_base + sign log mean w; the sign is -1 for reverse annealing.
 
     The relative standard error of the mean weight is the standard error of its
@@ -135,12 +144,18 @@ def summarize(particles, method, sign=1):
     return LogPartition(value, float(np.sqrt(relative_variance)), size, method)
 
 
-def log_base_partition(n_hidden):
+def log_base_partition(n_hidden: int) -> float:
     """log Z_base: the hidden layer is uniform, the mixture is normalised."""
     return n_hidden * np.log(2)
 
 
-def annealed_log_partition(parameters, base, n_chains, n_temperatures, rng):
+def annealed_log_partition(
+    parameters: RBMParameters,
+    base: Mixture,
+    n_chains: int,
+    n_temperatures: int,
+    rng: np.random.Generator,
+) -> tuple[LogPartition, Particles]:
     """log Z by annealed importance sampling from the base model.
 
     Parameters
@@ -181,7 +196,13 @@ def annealed_log_partition(parameters, base, n_chains, n_temperatures, rng):
     return summarize(particles, "ais"), particles
 
 
-def reverse_annealed_log_partition(parameters, base, X, n_temperatures, rng):
+def reverse_annealed_log_partition(
+    parameters: RBMParameters,
+    base: Mixture,
+    X: np.ndarray,
+    n_temperatures: int,
+    rng: np.random.Generator,
+) -> LogPartition:
     """log Z by annealing draws from the model back to the base model.
 
     The mean weight estimates Z_base / Z without bias. On average the estimate of log Z
@@ -222,7 +243,13 @@ def reverse_annealed_log_partition(parameters, base, X, n_temperatures, rng):
     return summarize(particles, "reverse_ais", sign=-1)
 
 
-def annealed_back(parameters, base, X, n_temperatures, rng):
+def annealed_back(
+    parameters: RBMParameters,
+    base: Mixture,
+    X: np.ndarray,
+    n_temperatures: int,
+    rng: np.random.Generator,
+) -> Particles:
     """Particles that went from the rows of X, at the model, back to the base model."""
     beta = np.ones(len(X), parameters.weights.dtype)
     particles = _particles_at(parameters, base, X, beta, np.zeros(len(X)))
@@ -260,7 +287,9 @@ class RollingParticles(NamedTuple):
     rng: np.random.Generator
 
 
-def new_rolling(parameters, base, n_particles, rng):
+def new_rolling(
+    parameters: RBMParameters, base: Mixture, n_particles: int, rng: np.random.Generator
+) -> RollingParticles:
     """Rolling particles evenly spread over the stages, each annealed to its own."""
     n_stages = np.full(n_particles, _FEWEST_STAGES)
     stage = np.arange(n_particles) * _lifetime(_FEWEST_STAGES) // n_particles
@@ -272,7 +301,9 @@ def new_rolling(parameters, base, n_particles, rng):
     return RollingParticles(particles, stage, n_stages, 0, rng)
 
 
-def roll(rolling, parameters, base):
+def roll(
+    rolling: RollingParticles, parameters: RBMParameters, base: Mixture
+) -> RollingParticles:
     """Move every particle one stage on, to a model that now has these parameters.
 
     A particle goes towards beta = 1, follows the model there for a while, and is then
@@ -296,7 +327,7 @@ def roll(rolling, parameters, base):
     return RollingParticles(particles, stage, n_stages, n_moves + 1, rng)
 
 
-def at_model(rolling):
+def at_model(rolling: RollingParticles) -> Particles:
     """The particles that have reached beta = 1."""
     arrived = rolling.stage >= rolling.n_stages
     return Particles(*(array[arrived] for array in rolling.particles))

@@ -19,6 +19,7 @@ Networks: Tricks of the Trade, Springer, 2012.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.special import expit
 
 # (1 + e^-|x|) <= 2, so a product of this many stays below the largest float32
@@ -42,16 +43,16 @@ class RBMParameters(NamedTuple):
     visible_bias: np.ndarray
     hidden_bias: np.ndarray
 
-    def transposed(self):
+    def transposed(self) -> "RBMParameters":
         """The same model with the roles of the two layers exchanged."""
         return RBMParameters(self.weights.T, self.hidden_bias, self.visible_bias)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> "RBMParameters":
         """A copy in another floating-point type."""
         return RBMParameters(*(array.astype(dtype) for array in self))
 
 
-def energy(parameters, X, H):
+def energy(parameters: RBMParameters, X: np.ndarray, H: np.ndarray) -> np.ndarray:
     """Energy of joint configurations, E(x, h) = -(a.x + b.h + x'Wh).
 
     It is linear in h: probabilities in place of states give the expected energy.
@@ -68,7 +69,7 @@ def energy(parameters, X, H):
     return -(X @ parameters.visible_bias + H @ parameters.hidden_bias + coupling)
 
 
-def free_energy(parameters, X):
+def free_energy(parameters: RBMParameters, X: np.ndarray) -> np.ndarray:
     """Free energy of visible configurations, with P(x) = exp(-F(x)) / Z.
 
     F(x) = -a.x - sum_j log(1 + exp(b_j + x'W_:j)), in float64.
@@ -89,7 +90,7 @@ def free_energy(parameters, X):
     return -(linear + softplus_sum(hidden_input(parameters, X)))
 
 
-def hidden_free_energy(parameters, H):
+def hidden_free_energy(parameters: RBMParameters, H: np.ndarray) -> np.ndarray:
     """Free energy of hidden configurations, with P(h) = exp(-F(h)) / Z.
 
     F(h) = -b.h - sum_i log(1 + exp(a_i + W_i:'h)), in float64.
@@ -97,7 +98,9 @@ def hidden_free_energy(parameters, H):
     return free_energy(parameters.transposed(), H)
 
 
-def hidden_probability(parameters, X, out=None):
+def hidden_probability(
+    parameters: RBMParameters, X: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """P(h_j = 1 | x) = sigmoid(b_j + x'W_:j), shape (n_samples, N), also in `out`.
 
     Examples
@@ -112,7 +115,7 @@ def hidden_probability(parameters, X, out=None):
     return logistic(hidden_input(parameters, X, out))
 
 
-def visible_probability(parameters, H):
+def visible_probability(parameters: RBMParameters, H: np.ndarray) -> np.ndarray:
     """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h), shape (n_samples, M).
 
     Examples
@@ -127,7 +130,9 @@ def visible_probability(parameters, H):
     return hidden_probability(parameters.transposed(), H)
 
 
-def log_conditional_hidden(parameters, H, X):
+def log_conditional_hidden(
+    parameters: RBMParameters, H: np.ndarray, X: np.ndarray
+) -> np.ndarray:
     """log P(h | x) = sum_j log P(h_j | x) of whole configurations H, in float64.
 
     Examples
@@ -147,12 +152,14 @@ def log_conditional_hidden(parameters, H, X):
     return np.einsum("ij,ij->i", inputs, H) - softplus_sum(inputs)
 
 
-def log_conditional_visible(parameters, X, H):
+def log_conditional_visible(
+    parameters: RBMParameters, X: np.ndarray, H: np.ndarray
+) -> np.ndarray:
     """log P(x | h) = sum_i log P(x_i | h) of whole configurations X, in float64."""
     return log_conditional_hidden(parameters.transposed(), X, H)
 
 
-def pseudo_log_likelihood(parameters, X):
+def pseudo_log_likelihood(parameters: RBMParameters, X: np.ndarray) -> np.ndarray:
     """Exact pseudo-log-likelihood of states X, sum_i log P(x_i | the other x).
 
     Flipping x_i moves the input of hidden unit j by d_ij = (1 - 2 x_i) W_ij, hence
@@ -183,19 +190,23 @@ def pseudo_log_likelihood(parameters, X):
     return total
 
 
-def hidden_input(parameters, X, out=None):
+def hidden_input(
+    parameters: RBMParameters, X: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """Log-odds of the hidden units given x, b + x'W, shape (n_samples, N)."""
     inputs = np.matmul(X, parameters.weights, out=out)
     inputs += parameters.hidden_bias
     return inputs
 
 
-def visible_input(parameters, H, out=None):
+def visible_input(
+    parameters: RBMParameters, H: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
     """Log-odds of the visible units given h, a + Wh, shape (n_samples, M)."""
     return hidden_input(parameters.transposed(), H, out)
 
 
-def logistic(x):
+def logistic(x: np.ndarray) -> np.ndarray:
     """sigmoid(x), in place.
 
     For float32 the vectorised exponential is three times as fast as scipy's expit. An
@@ -210,7 +221,7 @@ def logistic(x):
         return np.reciprocal(x, out=x)
 
 
-def softplus_sum(x):
+def softplus_sum(x: np.ndarray) -> np.ndarray:
     """sum_j log(1 + exp(x_j)) over the last axis, accumulated in float64.
 
     log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). The bounded factors 1 + e^-|x| are

@@ -2,8 +2,9 @@
 
 import copy
 import warnings
+from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -32,6 +33,7 @@ from skgen.rbm.training import (
     largest_variance,
 )
 from skgen.sources import by_blocks
+from skgen.typing import Data, RandomState, Result
 from skgen.validation import (
     SHARED_CONSTRAINTS,
     Interval,
@@ -235,6 +237,10 @@ class BinaryRBM(GenerativeEstimator):
     (3, 64)
     """
 
+    components_: np.ndarray
+    intercept_visible_: np.ndarray
+    intercept_hidden_: np.ndarray
+
     _parameter_constraints = SHARED_CONSTRAINTS | {
         "learning_rate": [StrOptions({"auto"}), *SHARED_CONSTRAINTS["learning_rate"]],
         "learning_rate_schedule": [StrOptions({"constant", "linear"})],
@@ -251,30 +257,30 @@ class BinaryRBM(GenerativeEstimator):
 
     def __init__(
         self,
-        n_components=256,
+        n_components: int = 256,
         *,
-        learning_rate="auto",
-        learning_rate_schedule="linear",
-        momentum=0.0,
-        weight_decay=1e-4,
-        batch_size="auto",
-        n_chains=None,
-        n_gibbs_steps=1,
-        negative_phase="pcd",
-        centered=True,
-        averaging=0.999,
-        binarize=0.5,
-        max_iter=50,
-        max_time=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-3,
-        partition_method="auto",
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        learning_rate: float | Literal["auto"] = "auto",
+        learning_rate_schedule: str = "linear",
+        momentum: float = 0.0,
+        weight_decay: float = 1e-4,
+        batch_size: int | Literal["auto"] = "auto",
+        n_chains: int | None = None,
+        n_gibbs_steps: int = 1,
+        negative_phase: str = "pcd",
+        centered: bool = True,
+        averaging: float = 0.999,
+        binarize: float | Literal["sample"] | None = 0.5,
+        max_iter: int = 50,
+        max_time: float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-3,
+        partition_method: str = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
@@ -299,7 +305,7 @@ class BinaryRBM(GenerativeEstimator):
         self.random_state = random_state
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Result:
         """Features: ``P(h_j = 1 | x) = sigmoid(b_j + x'W_:j)``.
 
         Parameters
@@ -323,7 +329,7 @@ class BinaryRBM(GenerativeEstimator):
         """
         return self._by_rows(energy.hidden_probability, X, as_probabilities=True)
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Data) -> np.ndarray:
         """``P(x_i = 1 | h) = sigmoid(a_i + W_i:'h)``.
 
         Parameters
@@ -350,7 +356,7 @@ class BinaryRBM(GenerativeEstimator):
         return self._in_blocks(energy.visible_probability, H.dtype, H)
 
     @by_blocks
-    def score_samples(self, X):
+    def score_samples(self, X: Data) -> Result:
         """log P(x) = -F(x) - log Z.
 
         In a ``Pipeline`` x is the output of the step before the last.
@@ -380,7 +386,7 @@ class BinaryRBM(GenerativeEstimator):
         log_z = self.log_partition_
         return self._by_rows(lambda p, X: -energy.free_energy(p, X) - log_z, X)
 
-    def free_energy(self, X):
+    def free_energy(self, X: Data) -> np.ndarray:
         """F(x), with P(x) = exp(-F(x)) / Z.
 
         Parameters
@@ -403,7 +409,7 @@ class BinaryRBM(GenerativeEstimator):
         """
         return self._by_rows(energy.free_energy, X)
 
-    def energy(self, X, H):
+    def energy(self, X: Data, H: Data) -> np.ndarray:
         """E(x, h) = -(a.x + b.h + x'Wh).
 
         Parameters
@@ -432,7 +438,7 @@ class BinaryRBM(GenerativeEstimator):
         H = validation.check_hidden(self, H, self._n_features_out)
         return self._by_rows(energy.energy, X, H=H)
 
-    def log_joint(self, X, H):
+    def log_joint(self, X: Data, H: Data) -> np.ndarray:
         """log P(x, h) = -E(x, h) - log Z.
 
         Parameters
@@ -458,7 +464,7 @@ class BinaryRBM(GenerativeEstimator):
         """
         return -(self.energy(X, self._hidden_states(H)) + self.log_partition_)
 
-    def score_hidden_samples(self, H):
+    def score_hidden_samples(self, H: Data) -> np.ndarray:
         """log P(h), the marginal of the hidden layer.
 
         Parameters
@@ -480,13 +486,13 @@ class BinaryRBM(GenerativeEstimator):
         >>> print(np.exp(rbm.score_hidden_samples(H)).sum().round(6))
         1.0
         """
-        H = self._hidden_states(H)
+        states = self._hidden_states(H)
         log_z = self.log_partition_
         return self._in_blocks(
-            lambda p, H: -energy.hidden_free_energy(p, H) - log_z, H.dtype, H
+            lambda p, H: -energy.hidden_free_energy(p, H) - log_z, states.dtype, states
         )
 
-    def pseudo_log_likelihood(self, X):
+    def pseudo_log_likelihood(self, X: Data) -> np.ndarray:
         """sum_i log P(x_i | the other features), exact and deterministic.
 
         It needs no partition function, but takes n_features times as long as
@@ -514,7 +520,9 @@ class BinaryRBM(GenerativeEstimator):
         """
         return self._by_rows(energy.pseudo_log_likelihood, X)
 
-    def gibbs(self, X, n_steps=1, *, random_state=None):
+    def gibbs(
+        self, X: Data, n_steps: int = 1, *, random_state: RandomState = None
+    ) -> np.ndarray:
         """X after n_steps of block Gibbs sampling.
 
         Parameters
@@ -546,10 +554,17 @@ class BinaryRBM(GenerativeEstimator):
         check_is_fitted(self)
         n_steps = validation.check_count(n_steps, "n_steps", 0)
         rng = validation.as_generator(random_state)
-        X = self._by_rows(lambda p, X: samplers.gibbs(p, X, n_steps, rng), X)
-        return X.astype(self._dtype_of_X)
+        states = self._by_rows(lambda p, X: samplers.gibbs(p, X, n_steps, rng), X)
+        return states.astype(self._dtype_of_X)
 
-    def sample(self, n_samples=1, *, given=None, n_gibbs_steps=None, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        given: Mapping[Any, Any] | Data | None = None,
+        n_gibbs_steps: int | None = None,
+        random_state: RandomState = None,
+    ) -> Result:
         """New rows from P(x).
 
         The draws are independent where one of the layers has at most 20 units.
@@ -631,7 +646,14 @@ class BinaryRBM(GenerativeEstimator):
     def _keeps_chains(self):
         return self.negative_phase in ("pcd", "tempered")
 
-    def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
+    def impute(
+        self,
+        X: Data,
+        *,
+        n_gibbs_steps: int = 100,
+        return_mean: bool = False,
+        random_state: RandomState = None,
+    ) -> Result:
         """X with draws from P(missing | observed) for its missing entries.
 
         Gibbs chains hold the observed entries fixed. They start from draws of the
@@ -694,9 +716,34 @@ class BinaryRBM(GenerativeEstimator):
             X[rows] = np.where(missing[rows], values, X[rows])
         return X
 
+    @overload
     def estimate_log_partition(
-        self, method="ais", *, n_chains=100, n_temperatures=1000, random_state=None
-    ):
+        self,
+        method: Literal["bracket"],
+        *,
+        n_chains: int = 100,
+        n_temperatures: int = 1000,
+        random_state: RandomState = None,
+    ) -> partition.Bracket: ...
+
+    @overload
+    def estimate_log_partition(
+        self,
+        method: str = "ais",
+        *,
+        n_chains: int = 100,
+        n_temperatures: int = 1000,
+        random_state: RandomState = None,
+    ) -> LogPartition | partition.Bracket: ...
+
+    def estimate_log_partition(
+        self,
+        method: str = "ais",
+        *,
+        n_chains: int = 100,
+        n_temperatures: int = 1000,
+        random_state: RandomState = None,
+    ) -> LogPartition | partition.Bracket:
         """An estimate of log Z apart from ``log_partition_``, which stays as it is.
 
         Parameters
@@ -950,7 +997,7 @@ class BinaryRBM(GenerativeEstimator):
         return state, Summary(bound, None, None)
 
     @property
-    def log_partition_lower_bound_(self):
+    def log_partition_lower_bound_(self) -> float:
         """A certain lower bound of log Z in nats, by the distinct rows of the data."""
         check_is_fitted(self)
         if self._summary.lower_bound is None:
@@ -959,12 +1006,12 @@ class BinaryRBM(GenerativeEstimator):
         return self._summary.lower_bound
 
     @property
-    def log_partition_(self):
+    def log_partition_(self) -> float:
         """log Z in nats, computed at its first use."""
         return self._with_log_partition().log_partition
 
     @property
-    def log_partition_std_(self):
+    def log_partition_std_(self) -> float:
         """Standard error of log Z in nats, 0 if it is exact."""
         return self._with_log_partition().log_partition_std
 

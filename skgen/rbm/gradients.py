@@ -28,6 +28,7 @@ Melchior, J., Fischer, A. and Wiskott, L. How to center deep Boltzmann machines.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from skgen.rbm.energy import RBMParameters, hidden_probability, visible_probability
 from skgen.rbm.enumeration import log_state_weights, smaller_layer_last, states
@@ -50,7 +51,13 @@ class Moments(NamedTuple):
     product: np.ndarray
 
 
-def moments(X, H, offsets, weights, out=None):
+def moments(
+    X: np.ndarray,
+    H: np.ndarray,
+    offsets: Offsets,
+    weights: np.ndarray,
+    out: np.ndarray | None = None,
+) -> Moments:
     """Sums of x - mu, h - lam and (x - mu)(h - lam)' over weighted (x, h) pairs.
 
     With v, q and s the sums of w x, w h and w,
@@ -85,7 +92,9 @@ def moments(X, H, offsets, weights, out=None):
     return Moments(visible - total * offsets.visible, hidden, product)
 
 
-def phase_weights(n_rows, n_model, dtype=np.float32):
+def phase_weights(
+    n_rows: int, n_model: int, dtype: DTypeLike = np.float32
+) -> np.ndarray:
     """Weights of rows of data followed by states of the model: 1/n_rows, -1/n_model.
 
     Moments with these weights are the positive minus the negative phase.
@@ -94,7 +103,7 @@ def phase_weights(n_rows, n_model, dtype=np.float32):
     return np.append(np.full(n_rows, 1 / n_rows, dtype), model)
 
 
-def uncentred(difference, offsets):
+def uncentred(difference: Moments, offsets: Offsets) -> RBMParameters:
     """The likelihood gradient in (W, a, b), as RBMParameters.
 
     `difference` holds the moments about `offsets`, positive minus negative phase.
@@ -105,7 +114,7 @@ def uncentred(difference, offsets):
     )
 
 
-def exact_moments(parameters, offsets):
+def exact_moments(parameters: RBMParameters, offsets: Offsets) -> Moments:
     """Moments under the model itself, by enumeration of the smaller layer.
 
     Raises ValueError, naming the limit, if it has more than 20 units.
@@ -115,7 +124,8 @@ def exact_moments(parameters, offsets):
     log_weights = log_state_weights(small)
     weights = np.exp(log_weights - log_weights.max())
     weights = (weights / weights.sum()).astype(small.weights.dtype)
-    total = Moments(0, 0, 0)
+    zero = np.zeros((), weights.dtype)
+    total = Moments(zero, zero, zero)
     for start in range(0, weights.size, _STATES_PER_BLOCK):
         block = np.arange(start, min(start + _STATES_PER_BLOCK, weights.size))
         H = np.zeros((block.size + 2, small.hidden_bias.size), weights.dtype)
@@ -127,7 +137,7 @@ def exact_moments(parameters, offsets):
     return total
 
 
-def log_likelihood_gradient(parameters, X):
+def log_likelihood_gradient(parameters: RBMParameters, X: np.ndarray) -> RBMParameters:
     """Exact gradient of the mean of log P(x) over the rows of X, as RBMParameters.
 
     Raises ValueError, naming the limit, if the smaller layer has more than 20 units.

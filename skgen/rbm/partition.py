@@ -10,7 +10,7 @@ Crooks, G. E. Path-ensemble averages in systems driven far from equilibrium. Phy
 Review E 61, 2000.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -23,12 +23,13 @@ from skgen.rbm.annealing import (
     log_base_partition,
     summarize,
 )
+from skgen.rbm.energy import RBMParameters
 from skgen.rbm.enumeration import (
     MAX_UNITS_SUMMED,
     blocks_of_log_state_weights,
     smaller_layer_last,
 )
-from skgen.rbm.mixture import relax, within_reach
+from skgen.rbm.mixture import Mixture, relax, within_reach
 from skgen.rbm.rows import unpacked
 from skgen.rbm.samplers import sample_visible
 
@@ -76,7 +77,7 @@ class Bracket(NamedTuple):
     reliable: bool
 
 
-def exact_log_partition(parameters):
+def exact_log_partition(parameters: RBMParameters) -> LogPartition:
     """log Z by enumeration of the smaller layer, of at most 25 units.
 
     Returns
@@ -105,7 +106,14 @@ def exact_log_partition(parameters):
     return LogPartition(float(logsumexp(list(blocks))), 0.0, np.inf, "exact")
 
 
-def bracket(parameters, base, starts, lower_bound, n_temperatures, rng):
+def bracket(
+    parameters: RBMParameters,
+    base: Mixture,
+    starts: list[np.ndarray],
+    lower_bound: float,
+    n_temperatures: int,
+    rng: np.random.Generator,
+) -> Bracket:
     """log Z from particles that anneal from the base, and from the model, to the other.
 
     By Crooks' theorem the log-weights of both directions are joined by Bennett's
@@ -195,7 +203,9 @@ def _joined(forward, backward):
     return float(c), float(np.sqrt(variance))
 
 
-def closing_estimate(state, lower_bound, with_chains, rng):
+def closing_estimate(
+    state: Any, lower_bound: float, with_chains: bool, rng: np.random.Generator
+) -> Bracket:
     """The bracket of log Z of ``state.average`` after training.
 
     The first one, of few particles, tells how many it takes. One that is in doubt is
@@ -218,7 +228,9 @@ def closing_estimate(state, lower_bound, with_chains, rng):
     return found(_SMALLEST_SIZE, _MANY_TEMPERATURES)
 
 
-def running_estimate(state, lower_bound, with_chains):
+def running_estimate(
+    state: Any, lower_bound: float, with_chains: bool
+) -> LogPartition | Bracket:
     """log Z of ``state.average`` while training, cheap to ask for.
 
     By rolling AIS; where the model has moved too fast for its particles, by a small
@@ -234,13 +246,15 @@ def running_estimate(state, lower_bound, with_chains):
     return bracket(*model, [X], lower_bound, _QUICK_TEMPERATURES, rng)
 
 
-def bounded(estimate, lower_bound):
+def bounded(estimate: LogPartition, lower_bound: float) -> LogPartition:
     """The estimate, raised above the lower bound where it is not."""
     value = max(estimate.value, lower_bound + ABOVE_BOUND)
     return estimate._replace(value=value, lower_bound=lower_bound)
 
 
-def near_equilibrium(state, with_chains, n, rng):
+def near_equilibrium(
+    state: Any, with_chains: bool, n: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """n states of the model in arrays of their own: from chains, and from seen rows.
 
     Contrastive divergence and exact gradients keep no chains.

@@ -11,13 +11,15 @@ restoration of images. IEEE PAMI 6, 1984.
 
 import numpy as np
 
-from skgen.rbm.energy import hidden_probability
+from skgen.rbm.energy import RBMParameters, hidden_probability
 from skgen.rbm.enumeration import log_state_weights, smaller_layer_last, states
 
 _DRAWS_PER_BLOCK = 2**16  # with what they need, they fit a core's cache
 
 
-def bernoulli(probability, rng, out=None):
+def bernoulli(
+    probability: np.ndarray, rng: np.random.Generator, out: np.ndarray | None = None
+) -> np.ndarray:
     """Independent 0/1 draws with the given probabilities, float32 or float64.
 
     x = 1 where u < p for a uniform u. The first 16 bits of u decide, except once in
@@ -50,18 +52,30 @@ def _random_words(rng, size):
     return rng.bit_generator.random_raw(size)
 
 
-def sample_hidden(parameters, X, rng, out=None):
+def sample_hidden(
+    parameters: RBMParameters,
+    X: np.ndarray,
+    rng: np.random.Generator,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """A draw h ~ P(h | x) for each row of X, shape (n_samples, N), also in `out`."""
     probability = hidden_probability(parameters, X, out)
     return bernoulli(probability, rng, out=probability)
 
 
-def sample_visible(parameters, H, rng, out=None):
+def sample_visible(
+    parameters: RBMParameters,
+    H: np.ndarray,
+    rng: np.random.Generator,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """A draw x ~ P(x | h) for each row of H, shape (n_samples, M), also in `out`."""
     return sample_hidden(parameters.transposed(), H, rng, out)
 
 
-def gibbs(parameters, X, n_steps, rng):
+def gibbs(
+    parameters: RBMParameters, X: np.ndarray, n_steps: int, rng: np.random.Generator
+) -> np.ndarray:
     """X after n_steps of block Gibbs sampling, h ~ P(h | x) then x ~ P(x | h).
 
     The kernel leaves P(x) invariant and converges to it from anywhere.
@@ -86,7 +100,7 @@ def gibbs(parameters, X, n_steps, rng):
     return X
 
 
-def cumulative_weights(parameters):
+def cumulative_weights(parameters: RBMParameters) -> np.ndarray:
     """Cumulated weights of all states of the smaller layer, the largest weight being 1.
 
     Raises ValueError, naming the limit, if that layer has more than 20 units.
@@ -95,7 +109,12 @@ def cumulative_weights(parameters):
     return np.cumsum(np.exp(log_weights - log_weights.max()))
 
 
-def exact_samples(parameters, n_samples, rng, cumulative=None):
+def exact_samples(
+    parameters: RBMParameters,
+    n_samples: int,
+    rng: np.random.Generator,
+    cumulative: np.ndarray | None = None,
+) -> np.ndarray:
     """Independent draws x ~ P(x): the smaller layer from its exact marginal.
 
     The other layer then follows from its conditional. ``cumulative_weights`` are

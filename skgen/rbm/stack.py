@@ -9,6 +9,8 @@ ICML 2008.
 Burda, Y., Grosse, R. and Salakhutdinov, R. Importance weighted autoencoders. ICLR 2016.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.pipeline import Pipeline
@@ -18,9 +20,16 @@ from skgen import validation
 from skgen.rbm.energy import log_conditional_hidden, log_conditional_visible
 from skgen.rbm.estimator import BinaryRBM
 from skgen.rbm.samplers import bernoulli
+from skgen.typing import Data, RandomState
 
 
-def stacked_lower_bound(stack, X, *, n_draws=10, random_state=None):
+def stacked_lower_bound(
+    stack: Pipeline | Sequence[BinaryRBM],
+    X: Data,
+    *,
+    n_draws: int = 10,
+    random_state: RandomState = None,
+) -> np.ndarray:
     """A lower bound on log P(x) of stacked RBMs, for each row of X.
 
     A deep belief network of two RBMs has P(x) = sum_h P1(x | h) P2(h), a sum without a
@@ -78,8 +87,8 @@ def stacked_lower_bound(stack, X, *, n_draws=10, random_state=None):
     rng = validation.as_generator(random_state)
     X, layers = _layers(stack, X)
     X = validation.check_input(layers[0], X)
-    X = validation.dense_rows(validation.binarized(X, layers[0].binarize), slice(None))
-    X = X.astype(np.float64)
+    X = validation.binarized(X, layers[0].binarize)
+    X = validation.rows_as_float(X, slice(None), np.float64)
     # one draw at a time, so that memory does not grow with their number
     draws = [_log_weight(layers, X, rng) for _ in range(n_draws)]
     return logsumexp(draws, axis=0) - np.log(n_draws)

@@ -1,10 +1,11 @@
 """VariationalAutoencoder: the VAE as an estimator."""
 
 import copy
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from skgen.base import GenerativeEstimator
 from skgen.containers import as_frame
 from skgen.sources import by_blocks
 from skgen.table import part_of, read_table, values_of
+from skgen.typing import Data, RandomState, Result
 from skgen.vae import (
     bounds,
     imputation,
@@ -238,6 +240,12 @@ class VariationalAutoencoder(GenerativeEstimator):
     array([0.01])
     """
 
+    encoder_: nn.Module
+    decoder_: nn.Module
+    noise_variance_: Any  # an array or None, and the union would have no `.round()`
+    active_units_: np.ndarray
+    device_: torch.device
+
     _parameter_constraints = SHARED_CONSTRAINTS | {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(networks.ACTIVATIONS))],
@@ -274,39 +282,39 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def __init__(
         self,
-        n_components=10,
+        n_components: int = 10,
         *,
-        hidden_layer_sizes=(256, 256),
-        activation="silu",
-        encoder=None,
-        decoder=None,
-        likelihood="auto",
-        noise_variance="scalar",
-        prior="normal",
-        objective="elbo",
-        n_importance_samples=1,
-        beta=1.0,
-        kl_warmup=0,
-        learning_rate=2e-3,
-        learning_rate_schedule="cosine",
-        weight_decay=0.0,
-        batch_size="auto",
-        max_iter=300,
-        max_time=None,
-        averaging=0.999,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-2,
-        n_score_samples=128,
-        binarize=0.5,
-        device="auto",
-        precision="float32",
-        compile=False,
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
+        hidden_layer_sizes: Sequence[int] = (256, 256),
+        activation: str = "silu",
+        encoder: nn.Module | Callable[[int, int], nn.Module] | None = None,
+        decoder: nn.Module | Callable[[int, int], nn.Module] | None = None,
+        likelihood: str | dict[Any, str] | Likelihood = "auto",
+        noise_variance: str | float = "scalar",
+        prior: str = "normal",
+        objective: str = "elbo",
+        n_importance_samples: int = 1,
+        beta: float = 1.0,
+        kl_warmup: int = 0,
+        learning_rate: float = 2e-3,
+        learning_rate_schedule: str = "cosine",
+        weight_decay: float = 0.0,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int = 300,
+        max_time: float | None = None,
+        averaging: float = 0.999,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 20,
+        tol: float = 1e-2,
+        n_score_samples: int = 128,
+        binarize: float | Literal["sample"] | None = 0.5,
+        device: str = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: RandomState = None,
+    ) -> None:
         self.n_components = n_components
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -340,7 +348,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         self.random_state = random_state
 
     @by_blocks
-    def transform(self, X):
+    def transform(self, X: Data) -> Result:
         """Features: the mean of q(h | x).
 
         Parameters
@@ -366,7 +374,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         """
         return self.posterior(X).mean
 
-    def posterior(self, X):
+    def posterior(self, X: Data) -> Posterior:
         """The encoder's q(h | x) = N(mean, diag std^2).
 
         Parameters
@@ -395,7 +403,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         both = self._in_blocks(_posterior_moments, X, dtype, units=self._units)
         return Posterior(both[:, 0], both[:, 1])
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: Data) -> Result:
         """The mean of p(x | h).
 
         Parameters
@@ -426,7 +434,15 @@ class VariationalAutoencoder(GenerativeEstimator):
             return means
         return self._as_given(tables.decoded_means(self._table, means))
 
-    def elbo(self, X, *, return_terms=False):
+    @overload
+    def elbo(self, X: Data, *, return_terms: Literal[False] = False) -> np.ndarray: ...
+
+    @overload
+    def elbo(
+        self, X: Data, *, return_terms: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+    def elbo(self, X: Data, *, return_terms: bool = False) -> Any:
         """The evidence lower bound of each row, E_q[log p(x | h)] - KL[q || p].
 
         Parameters
@@ -463,7 +479,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         return (elbo, reconstruction, kl) if return_terms else elbo
 
     @by_blocks
-    def score_samples(self, X):
+    def score_samples(self, X: Data) -> Result:
         """log p(x) by importance sampling.
 
         For each row Newton's method finds a mode of p(x, h), starting at the encoder's
@@ -519,15 +535,37 @@ class VariationalAutoencoder(GenerativeEstimator):
 
         return self._densities(estimate, X, width=4)
 
+    @overload
     def log_likelihood(
         self,
-        X,
+        X: Data,
         *,
-        n_samples=1000,
-        proposal="encoder",
-        return_ess=False,
-        random_state=None,
-    ):
+        n_samples: int = 1000,
+        proposal: str = "encoder",
+        return_ess: Literal[False] = False,
+        random_state: RandomState = None,
+    ) -> np.ndarray: ...
+
+    @overload
+    def log_likelihood(
+        self,
+        X: Data,
+        *,
+        n_samples: int = 1000,
+        proposal: str = "encoder",
+        return_ess: Literal[True],
+        random_state: RandomState = None,
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def log_likelihood(
+        self,
+        X: Data,
+        *,
+        n_samples: int = 1000,
+        proposal: str = "encoder",
+        return_ess: bool = False,
+        random_state: RandomState = None,
+    ) -> Any:
         """An importance-sampled estimate of log p(x).
 
         Parameters
@@ -592,7 +630,13 @@ class VariationalAutoencoder(GenerativeEstimator):
         log_likelihood, ess = self._densities(estimate, X).T
         return (log_likelihood, ess) if return_ess else log_likelihood
 
-    def sample(self, n_samples=1, *, given=None, random_state=None):
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        given: Mapping[Any, Any] | Data | None = None,
+        random_state: RandomState = None,
+    ) -> Result:
         """New rows: h ~ p(h), x ~ p(x | h).
 
         Parameters
@@ -643,7 +687,14 @@ class VariationalAutoencoder(GenerativeEstimator):
             X = tables.decoded(self._table, X)
         return self._as_given(self._in_their_dtype(X))
 
-    def impute(self, X, *, n_gibbs_steps=100, return_mean=False, random_state=None):
+    def impute(
+        self,
+        X: Data,
+        *,
+        n_gibbs_steps: int = 100,
+        return_mean: bool = False,
+        random_state: RandomState = None,
+    ) -> Result:
         """X with draws from p(missing | observed) for its missing entries.
 
         First h ~ p(h | observed): one of 128 draws from a proposal fitted to the

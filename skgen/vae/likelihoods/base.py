@@ -3,10 +3,13 @@
 import abc
 import copy
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
 from torch import nn
+
+from skgen.typing import Data
 
 LOG_2_PI = float(np.log(2 * np.pi))
 VALUES_PER_CHUNK = 2**20
@@ -61,30 +64,34 @@ class Likelihood(nn.Module, abc.ABC):
     """What X has to be, and what to do if it is not, for the message of ``check``."""
 
     @abc.abstractmethod
-    def terms(self, outputs, X):
+    def terms(self, outputs: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
         """Contribution of each column to log p(x | h), shape (..., n_features)."""
 
     @abc.abstractmethod
-    def mean(self, outputs):
+    def mean(self, outputs: torch.Tensor) -> torch.Tensor:
         """E[x | h], shape (..., n_features)."""
 
     @abc.abstractmethod
-    def sample(self, outputs, generator):
+    def sample(
+        self, outputs: torch.Tensor, generator: torch.Generator | None
+    ) -> torch.Tensor:
         """A draw x ~ p(x | h), shape (..., n_features)."""
 
-    def build(self, n_features):
+    def build(self, n_features: int) -> Self:
         """A copy for rows of n_features values: by default one output for each."""
         built = copy.deepcopy(self)
         built.n_outputs = n_features
         return built
 
-    def prepare(self, X):
+    def prepare(self, X: Data) -> None:
         """Choose what is fixed in training from its rows, (n_samples, n_features).
 
         They are dense, with NaN at missing entries, or CSR.
         """
 
-    def standardize(self, mean, std):
+    def standardize(
+        self, mean: np.ndarray, std: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Choose units: all methods are then given (x - center) / scale.
 
         ``score_samples`` and the like take account of it. By default X stays as it is.
@@ -100,7 +107,9 @@ class Likelihood(nn.Module, abc.ABC):
         """
         return np.zeros_like(mean), np.ones_like(std)
 
-    def start(self, mean, std):
+    def start(
+        self, mean: torch.Tensor, std: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Where training starts.
 
         Parameters
@@ -117,7 +126,13 @@ class Likelihood(nn.Module, abc.ABC):
         """
         return torch.ones_like(mean), mean.new_zeros(self.n_outputs)
 
-    def rescale(self, ratio, mean, std, fresh):
+    def rescale(
+        self,
+        ratio: torch.Tensor,
+        mean: torch.Tensor,
+        std: torch.Tensor,
+        fresh: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Change to units larger by `ratio`, and forget `fresh` columns.
 
         The moments are in the new units. Returns a factor and a shift of the outputs.
@@ -125,15 +140,17 @@ class Likelihood(nn.Module, abc.ABC):
         one = ratio.new_ones(self.n_outputs)
         return one, torch.zeros_like(one)
 
-    def log_prob(self, outputs, X):
+    def log_prob(self, outputs: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
         """log p(x | h) in nats; the shape of `outputs` without its last axis."""
         return self.terms(outputs, X).sum(dim=-1)
 
-    def surrogate(self, outputs, X):
+    def surrogate(self, outputs: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
         """What training differentiates: any function with the gradient of log_prob."""
         return self.log_prob(outputs, X)
 
-    def observed_log_prob(self, outputs, X, observed):
+    def observed_log_prob(
+        self, outputs: torch.Tensor, X: torch.Tensor, observed: torch.Tensor
+    ) -> torch.Tensor:
         """log p(x_obs | h) in nats. `observed` is a mask of the shape of X.
 
         Missing entries of X hold any number that the likelihood supports.
@@ -141,19 +158,34 @@ class Likelihood(nn.Module, abc.ABC):
         terms = self.terms(outputs, X)
         return torch.where(observed, terms, torch.zeros_like(terms)).sum(dim=-1)
 
-    def observed_surrogate(self, outputs, X, observed):
+    def observed_surrogate(
+        self, outputs: torch.Tensor, X: torch.Tensor, observed: torch.Tensor
+    ) -> torch.Tensor:
         """What training differentiates where entries are missing."""
         return self.observed_log_prob(outputs, X, observed)
 
-    def conditional_mean(self, outputs, X, observed):
+    def conditional_mean(
+        self, outputs: torch.Tensor, X: torch.Tensor, observed: torch.Tensor
+    ) -> torch.Tensor:
         """E[x | h, x_obs], (..., n_features); of independent columns it is E[x | h]."""
         return self.mean(outputs)
 
-    def conditional_sample(self, outputs, X, observed, generator):
+    def conditional_sample(
+        self,
+        outputs: torch.Tensor,
+        X: torch.Tensor,
+        observed: torch.Tensor,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
         """A draw x ~ p(x | h, x_obs), shape (..., n_features)."""
         return self.sample(outputs, generator)
 
-    def log_prob_of_pairs(self, outputs, X, observed=None):
+    def log_prob_of_pairs(
+        self,
+        outputs: torch.Tensor,
+        X: torch.Tensor,
+        observed: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """log p of each row of X, (n, n_features), at each of k outputs: (k, n), nats.
 
         With a mask of the shape of X, of its observed entries.
@@ -165,11 +197,16 @@ class Likelihood(nn.Module, abc.ABC):
         size = max(1, VALUES_PER_CHUNK // X.numel())
         return torch.cat([function(o[:, None], X) for o in outputs.split(size)])
 
-    def outside_support(self, X):
+    def outside_support(self, X: np.ndarray) -> np.ndarray:
         """A mask of impossible values of the ndarray X; NaN may be among them."""
         return np.zeros(X.shape, dtype=bool)
 
-    def check(self, X, first_row=0, columns=None):
+    def check(
+        self,
+        X: np.ndarray,
+        first_row: int = 0,
+        columns: list[int] | None = None,
+    ) -> None:
         """Raise ValueError at the first value of X outside the support.
 
         For the message, `first_row` is the number of the first row, and `columns` are

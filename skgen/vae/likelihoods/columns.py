@@ -1,6 +1,8 @@
 """Likelihoods by name, and different ones for different columns."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +39,7 @@ class ColumnLikelihood(Likelihood):
     tensor([[0.0000, 0.3333, 0.3333, 0.3333]])
     """
 
-    def __init__(self, parts):
+    def __init__(self, parts: Sequence[tuple[Any, Sequence[int] | np.ndarray]]) -> None:
         super().__init__()
         self.parts = parts
 
@@ -155,7 +157,9 @@ NAMES = {
 _IN_FILES = NAMES | {"full_gaussian": FullGaussian, "columns": ColumnLikelihood}
 
 
-def as_likelihood(likelihood, noise_variance="scalar"):
+def as_likelihood(
+    likelihood: str | Likelihood, noise_variance: str | float = "scalar"
+) -> Likelihood:
     """The Likelihood with this name, or the Likelihood given."""
     if isinstance(likelihood, Likelihood):
         return likelihood
@@ -170,12 +174,12 @@ def as_likelihood(likelihood, noise_variance="scalar"):
     return NAMES[likelihood]()
 
 
-def holds_counts(likelihood):
+def holds_counts(likelihood: Likelihood) -> bool:
     """Whether some columns have Poisson's likelihood."""
     return any(isinstance(part, Poisson) for part in likelihood.modules())
 
 
-def likelihood_to_plain(likelihood):
+def likelihood_to_plain(likelihood: str | Likelihood) -> Any:
     """A name, or a Likelihood as [name, parameters], for JSON.
 
     ValueError on a class that is not one of this package.
@@ -188,7 +192,7 @@ def likelihood_to_plain(likelihood):
     raise ValueError(f"{type(likelihood).__name__} is not a likelihood of skgen")
 
 
-def likelihood_from_plain(plain):
+def likelihood_from_plain(plain: Any) -> str | Likelihood:
     """The name or Likelihood that :func:`likelihood_to_plain` was given."""
     if isinstance(plain, str):
         return plain

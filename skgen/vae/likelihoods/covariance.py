@@ -36,7 +36,7 @@ class FullGaussian(Gaussian):
     True
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("heteroscedastic")
 
     def extra_repr(self):

@@ -38,7 +38,7 @@ class Gaussian(Likelihood):
     tensor([1.0000])
     """
 
-    def __init__(self, noise_variance="scalar"):
+    def __init__(self, noise_variance: str | float = "scalar") -> None:
         super().__init__()
         self.noise_variance = noise_variance
 
@@ -117,7 +117,7 @@ class Gaussian(Likelihood):
         noise = torch.empty_like(mean).normal_(generator=generator)
         return mean + torch.exp(0.5 * log_variance) * noise
 
-    def variance(self):
+    def variance(self) -> torch.Tensor | None:
         """sigma^2, (1,) or (n_features,), in its units; None if it depends on h."""
         if self.noise_variance == "heteroscedastic":
             return None
