@@ -24,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgen import persistence, views
 from skgen.containers import as_frame, as_numbers
 from skgen.curve import EMPTY, as_history, length
+from skgen.documentation import DocumentationLink
 from skgen.run import Run
 from skgen.sources import as_table
 from skgen.stream import Stream, extended, warn_if_unlike, warned_if_sorted
@@ -75,6 +76,7 @@ class Rows(NamedTuple):
 
 
 class GenerativeEstimator(
+    DocumentationLink,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,

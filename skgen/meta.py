@@ -36,6 +36,7 @@ from sklearn.utils.validation import (
 )
 
 from skgen.containers import as_frame
+from skgen.documentation import DocumentationLink
 from skgen.gibbs import Grid, conditional_rows
 from skgen.typing import Data, RandomState, Result
 from skgen.validation import (
@@ -50,7 +51,7 @@ from skgen.validation import (
 from skgen.weights import counted_rows
 
 
-class _DensityUser(BaseEstimator):
+class _DensityUser(DocumentationLink, BaseEstimator):
     """Base of meta-estimators that fit a clone of `estimator`, a density."""
 
     estimator: Any
