@@ -32,8 +32,14 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 html_theme = "pydata_sphinx_theme"
 html_title = "scikit-gen"
 html_static_path = ["_static"]
+html_favicon = html_logo = "_static/logo.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": True, "show_nav_level": 2}
+html_theme_options = {
+    "logo": {"text": "scikit-gen"},
+    "navigation_with_keys": True,
+    "show_nav_level": 2,
+}
 # labels of scikit-learn, in what is inherited from it
 suppress_warnings = ["config.cache", "ref.ref"]
 
@@ -67,6 +73,7 @@ sphinx_gallery_conf = {
     "parallel": int(os.environ.get("GALLERY_JOBS", "1")),
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     "doc_module": ("skgen",),
     "reference_url": {"skgen": None},
     "backreferences_dir": "generated/backreferences",

@@ -1,4 +1,7 @@
-"""The tables of the page of benchmarks, from the files under benchmarks/results."""
+"""The tables of the page of benchmarks, from the files under benchmarks/results.
+
+``python docs/tables_of_results.py`` writes the results of README.md anew.
+"""
 
 import ast
 import itertools
@@ -52,3 +55,65 @@ def cell(value):
     if value is None or value != value:
         return ""
     return " ".join(str(value).split()).replace("*", "\\*").replace("|", "\\|")
+
+
+def rows_of(stem, **conditions):
+    """The rows of a file of results in which the columns have these values."""
+    rows = json.loads((BENCHMARKS / "results" / f"{stem}.json").read_text())["rows"]
+    return [row for row in rows if conditions.items() <= row.items()]
+
+
+def listed(rows, who, *columns):
+    """Who has which values, as text."""
+    values = (", ".join(str(row[column]) for column in columns) for row in rows)
+    return "; ".join(f"{row[who]} {value}" for row, value in zip(rows, values))
+
+
+def headlines():
+    """Four results of README.md, as a table."""
+    numbers = rows_of("vae-tables-kin8nm")
+    numbers = [row for row in numbers if row.get("chosen") != ""]
+    anomalies = rows_of("anomalies-adult")
+    anomalies.sort(key=lambda row: -row["ROC AUC"])
+    gaps = rows_of("imputation-adult")
+    models = rows_of("rbm-partition")
+    covered = sum(row["covered"] for row in models)
+    worst = max(abs(row["error"]) for row in models)
+    lines = [
+        {
+            "what": "kin8nm, 8 numbers: test log-likelihood, nats",
+            "result": listed(numbers, "model", "test nats"),
+            "command": "`python -m benchmarks vae-tables --data kin8nm.npz`",
+        },
+        {
+            "what": "Adult, rows with shuffled cells: ROC AUC",
+            "result": listed(anomalies, "detector", "ROC AUC"),
+            "command": "`python -m benchmarks anomalies --data adult.csv`",
+        },
+        {
+            "what": "Adult, a fifth of the cells filled in: error of numbers in "
+            "deviations, share of wrong categories",
+            "result": listed(gaps, "imputer", "numbers", "categories"),
+            "command": "`python -m benchmarks imputation --data adult.csv`",
+        },
+        {
+            "what": "log Z of RBMs that can be enumerated: intervals that hold it, "
+            "largest error",
+            "result": f"{covered} of {len(models)}, {worst} nats",
+            "command": "`python -m benchmarks rbm-partition`",
+        },
+    ]
+    return table(lines)
+
+
+def with_headlines(readme):
+    """The text of README.md with the results of today's files."""
+    before, marker, rest = readme.partition("<!-- results")
+    comment, _, rest = rest.partition("\n")
+    _, end, after = rest.partition("<!-- end -->")
+    return f"{before}{marker}{comment}\n\n{headlines()}\n\n{end}{after}"
+
+
+if __name__ == "__main__":
+    README = DOCS.parent / "README.md"
+    README.write_text(with_headlines(README.read_text()))

@@ -72,6 +72,24 @@ compare("log P(h)", rbm.score_hidden_samples(all_h), np.log(P_h))
 compare("sum_x P(x)", np.exp(rbm.score_samples(all_x)).sum(), 1)
 
 # %%
+# The joint distribution is a table. Its sums over rows and columns are the marginals.
+figure, axes = plt.subplot_mosaic(
+    [[".", "x"], ["h", "joint"]],
+    width_ratios=(1, 5),
+    height_ratios=(1, 2),
+    figsize=(8, 3.6),
+    layout="constrained",
+)
+axes["joint"].imshow(P_xh.T, aspect="auto", cmap="Blues")
+axes["joint"].set(xlabel="x, 64 configurations", yticks=[], title="P(x, h)")
+axes["x"].bar(np.arange(64), P_x)
+axes["x"].set(title="P(x)", xlim=(-0.5, 63.5), xticks=[])
+axes["h"].barh(np.arange(16), P_h)
+axes["h"].set(title="P(h)", ylim=(15.5, -0.5), ylabel="h, 16 configurations")
+axes["h"].invert_xaxis()
+plt.show()
+
+# %%
 # Both conditionals, for single units and whole layers, and Bayes' theorem, which
 # connects them.
 parameters = RBMParameters(W, a, b)
@@ -265,14 +283,28 @@ for i, exact in enumerate(log_p):
 # log p(x). Here the draws come from the prior.
 print("\nMean over the five rows, nats")
 print(f"ELBO, closed form            {np.mean(log_p - kl_posterior):9.3f}")
+iwae = {}
 for k, n_repetitions in ((1, 400), (5, 400), (50, 100), (500, 50)):
     bounds = [
         vae.log_likelihood(X, n_samples=k, proposal="prior", random_state=seed).mean()
         for seed in range(n_repetitions)
     ]
     error = np.std(bounds, ddof=1) / np.sqrt(n_repetitions)
+    iwae[k] = np.mean(bounds), error
     print(f"IWAE, k = {k:<3}                {np.mean(bounds):9.3f} +- {error:.3f}")
 print(f"log p(x), closed form        {log_p.mean():9.3f}")
+
+figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+bounds, errors = np.transpose(list(iwae.values()))
+axes.errorbar(
+    list(iwae), bounds, errors, marker="o", label="bound, k draws of the prior"
+)
+axes.axhline(log_p.mean(), color="black", label="log p(x)")
+axes.axhline(np.mean(log_p - kl_posterior), color="C1", linestyle="--", label="ELBO")
+axes.set(xscale="log", xlabel="k", ylabel="nats", title="More draws, a tighter bound")
+axes.grid(alpha=0.3)
+axes.legend(loc="lower right")
+plt.show()
 
 # %%
 # Four ways to the gradient

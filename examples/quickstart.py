@@ -104,8 +104,8 @@ panels = {
     "Filled in: impute": rbm.impute(covered, random_state=0),
 }
 
-figure = plt.figure(figsize=(11, 2.3), layout="constrained")
-for axes, (title, rows) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+figure, grid = plt.subplots(2, 2, figsize=(7, 4.7), layout="constrained")
+for axes, (title, rows) in zip(grid.flat, panels.items(), strict=True):
     SampleDisplay(samples=rows, image_shape=(8, 8)).plot(axes, cmap="gray_r")
     axes.set_title(title)
 figure.savefig("quickstart.png", dpi=120)

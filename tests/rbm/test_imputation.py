@@ -150,7 +150,7 @@ def test_blocks_of_rows(rbm, digits):
 
 def test_feature_names(digits):
     names = [f"x{i}" for i in range(64)]
-    frame = pd.DataFrame(digits[0], columns=names)
+    frame = pd.DataFrame(digits[0].copy(), columns=names)
     rbm = BinaryRBM(4, max_iter=1, random_state=0).set_output(transform="pandas")
     rbm.fit(frame)
     frame.iloc[0, 3] = np.nan
