@@ -35,7 +35,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from skgen.containers import as_frame
+from skgen.containers import as_frame, as_numbers
 from skgen.documentation import DocumentationLink
 from skgen.gibbs import Grid, conditional_rows
 from skgen.typing import Data, RandomState, Result
@@ -148,7 +148,7 @@ class DensityOutlierDetector(OutlierMixin, _DensityUser):
     Notes
     -----
     A row with gaps has the density of what is observed, if the density takes gaps. It
-    is higher the less is observed: compare rows of the same gaps.
+    depends on how much is observed: compare rows of the same gaps.
 
     The ratio to a background density is that of [1]_.
 
@@ -531,10 +531,11 @@ class GenerativeClassifier(ClassifierMixin, _DensityUser):
 class GenerativeImputer(OneToOneFeatureMixin, TransformerMixin, _DensityUser):
     """Gaps are filled in by a density, given what is observed of the row.
 
-    A density with a method ``impute``, as those of skgen have, learns from rows with
-    gaps. Any other density learns from complete rows alone. Then the cells of a row are
-    drawn one after another from p(x_i | rest), on a grid of the values seen in the
-    column.
+    ``VariationalAutoencoder``, and any density of which the tag ``allow_nan`` says so,
+    learns from rows with gaps. Others learn from complete rows alone. A density with a
+    method ``impute``, as ``BinaryRBM`` has, fills gaps in by it. Of any other the cells
+    of a row are drawn one after another from p(x_i | rest), on a grid of the values
+    seen in the column.
 
     Parameters
     ----------
@@ -621,11 +622,18 @@ class GenerativeImputer(OneToOneFeatureMixin, TransformerMixin, _DensityUser):
                 "X is sparse, where zeros are values and no gaps: pass X.toarray()."
             )
         params = self._for_density(params)
-        if hasattr(self.estimator, "impute"):
+        imputes = hasattr(self.estimator, "impute")
+        if imputes and get_tags(self.estimator).input_tags.allow_nan:
             self.estimator_ = self._fitted(X, params)
             self._check_columns(X, reset=True)
             return self
-        rows = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        if imputes:
+            self._check_columns(X, reset=True)
+            X, rows = _indexable(X), as_numbers(X)
+        else:
+            X = rows = validate_data(
+                self, X, dtype=np.float64, ensure_all_finite="allow-nan"
+            )
         complete = np.flatnonzero(~np.isnan(rows).any(axis=1))
         if len(complete) == 0:
             raise ValueError(
@@ -634,7 +642,9 @@ class GenerativeImputer(OneToOneFeatureMixin, TransformerMixin, _DensityUser):
                 f"gaps."
             )
         parts = {n: _part(value, complete, len(rows)) for n, value in params.items()}
-        self.estimator_ = self._fitted(rows[complete], parts)
+        self.estimator_ = self._fitted(_safe_indexing(X, complete), parts)
+        if imputes:
+            return self
         self._grids = [Grid.of(column[~np.isnan(column)]) for column in rows.T]
         return self
 

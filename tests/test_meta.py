@@ -253,6 +253,19 @@ def test_searches_and_pipelines():
     assert filling.fit(gaps, Y).score(gaps, Y) > 0.9
 
 
+@pytest.mark.parametrize("as_frame", [False, True])
+def test_an_rbm_learns_from_complete_rows_and_fills_the_others_in(as_frame):
+    bits = np.repeat(np.random.default_rng(0).random((200, 2)) < 0.5, 2, axis=1)
+    gaps = np.where(np.arange(4) == np.arange(200)[:, None] % 8, np.nan, bits)
+    gaps = pd.DataFrame(gaps).add_prefix("bit") if as_frame else gaps
+    rbm = BinaryRBM(4, max_iter=5, random_state=0)
+    imputer = GenerativeImputer(rbm, random_state=0)
+    filled = np.asarray(imputer.fit_transform(gaps))
+    rbm.fit(bits[np.arange(200) % 8 >= 4])
+    expected = rbm.impute(np.asarray(gaps), return_mean=True, random_state=0)
+    assert_array_equal(filled, expected)
+
+
 @pytest.mark.parametrize("scale", [1, 0.3])
 def test_the_threshold_is_that_of_the_weighted_rows(scale):
     weights = 1 + np.arange(len(X)) % 3

@@ -141,7 +141,8 @@ def summarize(particles: Particles, method: str, sign: int = 1) -> LogPartition:
     relative_variance = max(n / size - 1, 0) / (n - 1) if n > 1 else np.inf
     gain = logsumexp(log_weight) - np.log(n)
     value = log_base_partition(particles.hidden_input.shape[1]) + sign * float(gain)
-    return LogPartition(value, float(np.sqrt(relative_variance)), size, method)
+    error = float(np.sqrt(relative_variance))
+    return LogPartition(float(value), error, size, method)
 
 
 def log_base_partition(n_hidden: int) -> float:

@@ -123,12 +123,13 @@ class VariationalAutoencoder(GenerativeEstimator):
         where its dtype misleads. Else "gaussian", "bernoulli", "chow_liu" (binary
         columns that also depend on one another, by a tree), "poisson", "categorical"
         (all columns are one one-hot block) or an object of ``skgen.vae.likelihoods``,
-        such as ColumnLikelihood.
+        such as ColumnLikelihood. Small Parquet files are frames, large ones arrays.
     noise_variance : str or float, default="scalar"
         sigma^2 of likelihood="gaussian". "scalar": one that is learned; "feature": one
         per feature; "heteroscedastic": one per feature that depends on h; "full": a
         covariance matrix that depends on h, the best for a table of a few numbers; or
         a fixed one, in the units of X squared. A ``Gaussian`` object brings its own.
+        The numbers of a frame have a noise of their own kind, whatever this says.
     prior : {"normal", "mixture", "vamp", "flow"}, default="normal"
         N(0, I), a learned mixture of 100 diagonal Gaussians, the mixture of the
         encoder's posteriors of 100 learned pseudo-inputs, or N(0, I) taken through six

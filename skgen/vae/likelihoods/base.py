@@ -38,6 +38,9 @@ class Likelihood(nn.Module, abc.ABC):
       outputs;
     - ``prepare``, if rows tell more than the parameters of the networks.
 
+    Training starts from a linear model for Gaussian noise and for frames alone. With a
+    likelihood of your own, and few rows, try a `learning_rate` of 0.01.
+
     Examples
     --------
     Waiting times x >= 0 with rate exp(output):
