@@ -34,9 +34,17 @@ html_title = "scikit-gen"
 html_static_path = ["_static"]
 html_favicon = html_logo = "_static/logo.svg"
 html_context = {"default_mode": "auto"}
-html_sidebars = dict.fromkeys(
-    ("index", "getting_started", "theory", "recipes", "benchmarks", "comparison"), []
-)
+html_sidebars = {
+    page: []
+    for page in (
+        "index",
+        "getting_started",
+        "theory",
+        "recipes",
+        "benchmarks",
+        "comparison",
+    )
+}
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "scikit-gen"},

@@ -59,9 +59,9 @@ _SCALE = (
     "does"
 )
 
-# Several arrays as wide as a block live at once, so a block of float64 takes 1/32 of
-# the working memory: 2**22 values at scikit-learn's default of 1024 MiB.
-_BYTES_PER_VALUE = 32 * 8
+# Several arrays as wide as a block live at once, so a block of float64 takes 1/64 of
+# the working memory: 2**21 values at scikit-learn's default of 1024 MiB.
+_BYTES_PER_VALUE = 64 * 8
 
 
 def as_generator(random_state):
