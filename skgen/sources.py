@@ -126,9 +126,6 @@ class _Parquet:
                 )
         kinds = [field.type.to_pandas_dtype() for field in dataset.schema]
         dtype = np.result_type(*kinds) if kinds else np.dtype(float)
-        self._nullable = dataset.count_rows(filter=_any_null(dataset.schema)) > 0
-        if self._nullable and dtype.kind != "f":
-            dtype = np.dtype(np.float64)
         self.dtype = np.dtype(dtype)
         self.shape = dataset.count_rows(), len(dataset.schema)
         try:
@@ -139,6 +136,8 @@ class _Parquet:
                 "rows to a file of their own, or pass the dataset before that."
             ) from error
         self._next = -1, None, None  # where reading would go on
+        if self.dtype.kind != "f" and self._has_null():
+            self.dtype = np.dtype(np.float64)
 
     def __getitem__(self, index):
         if isinstance(index, slice):
@@ -177,6 +176,18 @@ class _Parquet:
             for batch in group.to_batches(**options):
                 yield first, batch
                 first += batch.num_rows
+
+    def _has_null(self):
+        """Whether a value is missing: by the statistics of the files, or by reading."""
+        names = set(self.dataset.schema.names)
+        files = self.dataset.get_fragments()
+        if all(_null_count(file, names) == 0 for file in files):
+            return False
+        return any(
+            column.null_count
+            for _, batch in self._batches(_LENGTH)
+            for column in batch.columns
+        )
 
     def _between(self, start, stop):
         """Rows start to stop; reading goes on where it has stopped before."""
@@ -231,13 +242,19 @@ def _n_rows(fragment):
     return sum(group.num_rows for group in groups)
 
 
-def _any_null(schema):
-    arrow = importlib.import_module("pyarrow.compute")
-    nulls = [arrow.field(name).is_null() for name in schema.names]
-    result = nulls[0]
-    for null in nulls[1:]:
-        result = result | null
-    return result
+def _null_count(fragment, names):
+    """Of a Parquet file with these columns, or None if its statistics do not tell."""
+    metadata = getattr(fragment, "metadata", None)
+    if metadata is None or set(fragment.physical_schema.names) != names:
+        return None
+    total = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(metadata.num_columns)):
+            statistics = column.statistics
+            if statistics is None or not statistics.has_null_count:
+                return None
+            total += statistics.null_count
+    return total
 
 
 class _Dask:
