@@ -460,7 +460,18 @@ class GenerativeEstimator(
     def _conditions(self, given, n_samples):
         """What is given of each row to draw, a float64 array with NaN elsewhere."""
         table = self._table
+        if isinstance(given, str):
+            raise ValueError(
+                f"given is {given!r}: pass a dict {{column: value}}, or rows with NaN "
+                f"where nothing is given."
+            )
         if isinstance(given, dict):
+            for column, value in given.items():
+                if np.ndim(value):
+                    raise ValueError(
+                        f"given has {value!r} for the column {column!r}: pass one "
+                        f"value, or a frame with a row for each sample."
+                    )
             if table is None:
                 row = _by_number(given, self.n_features_in_)
             else:

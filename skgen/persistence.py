@@ -147,6 +147,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         )
     try:
         return restored(document, arrays)
+    except ImportError:  # torch is missing, and the message says what to install
+        raise
     except Exception as error:  # whatever a hostile document may cause
         raise ValueError(f"{path} holds no valid model of skgen: {error}") from error
 

@@ -53,7 +53,13 @@ def _as_dataset(X):
             f"X is {str(X)!r}, and there is no such file: pass rows of numbers, or the "
             f"path of a Parquet file or of a folder of them."
         )
-    return _pyarrow().dataset(str(X), format="parquet")
+    try:
+        return _pyarrow().dataset(str(X), format="parquet")
+    except ValueError as error:  # ArrowInvalid among them
+        raise ValueError(
+            f"X is {str(X)!r}, which does not hold Parquet files ({error}): read other "
+            f"files first, for example with pandas.read_csv, and pass the frame."
+        ) from error
 
 
 def _n_values(dataset):

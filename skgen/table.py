@@ -52,6 +52,14 @@ class Column(NamedTuple):
     """Of numbers, where a model takes their scores."""
 
     @property
+    def is_whole(self):
+        """Whether its dtype is one of integers."""
+        if self.categories is not None:
+            return False
+        is_integer = getattr(self.dtype, "is_integer", None)  # of narwhals
+        return is_integer() if is_integer else self.dtype.kind in "iu"
+
+    @property
     def log_unit(self):
         """What makes the log density of ticks one of seconds."""
         return np.log(TICKS[self.ticks]) if self.ticks else 0.0
@@ -175,6 +183,13 @@ def conditions_of(table, given, name="given"):
         if isinstance(part, list):
             part = _series(table, column, part, name)
         values[:, number] = _coded(column, part, name)
+        broken = values[:, number] % 1 > 0
+        if column.is_whole and broken.any():
+            value = values[broken, number][0] + column.origin
+            raise ValueError(
+                f"{name} has {value} for the column {label!r}, which holds whole "
+                f"numbers alone: round it."
+            )
     return values
 
 
@@ -335,7 +350,8 @@ def _codes_of(column, series, name):
             raise ValueError(
                 f"{name} has {value!r} at row {row}, column {column.name!r}, which is "
                 f"none of its {len(codes)} categories {reprlib.repr(list(codes))}: "
-                f"write a missing value, or fit to data with this category."
+                f"write a missing value, or make the column a categorical dtype with "
+                f"all categories before the rows are split."
             )
         found[row] = np.nan
     return found

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import sys
 
 import joblib
 import numpy as np
@@ -597,3 +598,12 @@ def test_a_fit_cut_short_keeps_its_seconds(path):
     assert unfinished.max_time == 0.5
     assert 0 < unfinished.seconds_of_epochs <= unfinished.seconds
     assert 1 < loaded.set_params(warm_start=True).fit(BINARY).n_iter_ < 10**6
+
+
+def test_a_file_that_needs_torch_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "vae.safetensors"
+    VariationalAutoencoder(1, max_iter=1, random_state=0).fit(np.eye(4)).save(path)
+    monkeypatch.delitem(vars(skgen), "VariationalAutoencoder", raising=False)
+    monkeypatch.setitem(sys.modules, "skgen.vae", None)
+    with pytest.raises(ImportError):
+        skgen.load(path)

@@ -193,6 +193,10 @@ def test_conditions(library):
     np.testing.assert_array_equal(given, [[nan, 0, nan], [2, nan, nan]])
     with pytest.raises(ValueError, match="column 'z', which the model does not"):
         conditions_of(table, {"z": 1})
+    whole = table_of(library.DataFrame({"n": [1, 2], "s": ["x", "y"]}))
+    np.testing.assert_array_equal(conditions_of(whole, {"n": 5.0}), [[5, nan]])
+    with pytest.raises(ValueError, match=r"2.5 for the column 'n'.*whole numbers"):
+        conditions_of(whole, {"n": 2.5})
     with pytest.raises(ValueError, match=r"'w' at row 0, column 's'.*2 categories"):
         conditions_of(table, {"s": "w"})
     with pytest.raises(ValueError, match="inf at row 0, column 'a'"):

@@ -249,6 +249,9 @@ def test_errors_of_files(small_copies, tmp_path):
         VariationalAutoencoder().fit(tmp_path / "rows.parquet")
     with pytest.raises(ValueError, match=r"none.parquet', and there is no such file"):
         BinaryRBM().fit(tmp_path / "none.parquet")
+    (tmp_path / "rows.csv").write_text("1,2\n3,4\n")
+    with pytest.raises(ValueError, match=r"does not hold Parquet files.*read_csv"):
+        BinaryRBM().fit(tmp_path / "rows.csv")
     parquet.write_table(table.select(["a"]).slice(0, 0), tmp_path / "empty.parquet")
     with pytest.raises(ValueError, match=r"shape \(0, 1\)"):
         BinaryRBM().fit(tmp_path / "empty.parquet")

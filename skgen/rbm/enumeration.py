@@ -23,8 +23,7 @@ def check_size(n_visible, n_hidden, limit=MAX_UNITS):
         raise ValueError(
             f"Exact computation enumerates the smaller layer and is limited to "
             f"{limit} units, got {n_visible} features and {n_hidden} components. Use "
-            f"'ais' or 'rolling' for log Z, 'pcd', 'tempered' or 'cd' for the "
-            f"gradient, or n_components <= {limit}."
+            f"another method than 'exact', or n_components <= {limit}."
         )
 
 

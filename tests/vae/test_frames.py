@@ -151,6 +151,10 @@ def test_conditions_of_arrays():
     for model in (rbm, vae):
         with pytest.raises(ValueError, match="column 3: use the numbers of columns"):
             model.sample(given={3: 1})
+        with pytest.raises(ValueError, match=r"given is 'a': pass a dict"):
+            model.sample(given="a")
+        with pytest.raises(ValueError, match=r"\[0, 1\] for the column 0: pass one"):
+            model.sample(given={0: [0, 1]})
 
 
 def test_rbm_of_a_frame_of_booleans(iris):
