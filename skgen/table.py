@@ -305,6 +305,13 @@ def _categories_of(series):
     return tuple(sorted(known))
 
 
+def _is_gap(value):
+    try:
+        return bool(value != value)
+    except TypeError:  # NA of pandas differs from nothing, and equals nothing
+        return True
+
+
 def _coded(column, series, name):
     """Float64 numbers, ticks or codes; NaN where nothing is known."""
     series = _in_utc(series)
@@ -436,7 +443,7 @@ def _as_columns(X, table, name):
 
 def _series(table, column, values, name):
     """A series of plain values for a column, without regard to its dtype."""
-    values = [None if value != value else value for value in values]
+    values = [None if _is_gap(value) else value for value in values]
     try:
         return nw.new_series("", values, backend=table.library)
     except (TypeError, ValueError, OverflowError) as error:

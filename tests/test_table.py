@@ -174,8 +174,8 @@ def test_an_array_stands_for_the_columns():
     np.testing.assert_array_equal(values_of(table, rows), expected)
     array = np.array(rows, dtype=object)
     np.testing.assert_array_equal(values_of(table, array), expected)
-    gap = np.array([[np.nan, None]], dtype=object)
-    assert np.isnan(values_of(table, gap)).all()
+    for gap in ([[np.nan, None]], [[pd.NA, pd.NA]], [[None, np.nan]]):
+        assert np.isnan(values_of(table, np.array(gap, dtype=object))).all()
     with pytest.raises(ValueError, match=r"shape \(2, 1\).*2 columns"):
         values_of(table, array[:, :1])
 
