@@ -59,6 +59,8 @@ _SCALE = (
     "does"
 )
 
+_BINARISE = "binarise X first or set binarize to a threshold"
+
 # Several arrays as wide as a block live at once, so a block of float64 takes 1/64 of
 # the working memory: 2**21 values at scikit-learn's default of 1024 MiB.
 _BYTES_PER_VALUE = 64 * 8
@@ -240,16 +242,30 @@ def check_hidden(estimator, H, n_components, name="H"):
     return probabilities(H, name, "pass hidden states or what transform returns")
 
 
-def check_fills_in(binarize):
-    """Raise ValueError if the 0 and 1 that ``impute`` fills in have the same meaning.
+def check_fills_in(X, binarize, columns=None):
+    """Raise ValueError if gaps of a dense X cannot be filled in with 0 and 1.
 
-    They do under a threshold outside [0, 1).
+    An observed value may have no meaning as 0 or 1. Under a threshold outside [0, 1)
+    both have the same meaning.
     """
+    if binarize is None:
+        _refuse(X, _is_not_binary, "X must hold only 0 and 1, got", _BINARISE, columns)
+    if binarize == "sample":
+        probabilities(X, columns=columns)
     if isinstance(binarize, Real) and not 0 <= binarize < 1:
         raise ValueError(
             f"impute fills in 0 and 1, of which binarize={binarize} would make the "
             f"same: fit and impute X > {binarize}, as 0 and 1, instead."
         )
+
+
+def rows_with_gaps(X):
+    """The numbers of the rows of a dense X that hold NaN."""
+    parts = [
+        rows.start + np.flatnonzero(np.isnan(X[rows]).any(axis=1))
+        for rows in row_blocks(*X.shape)
+    ]
+    return np.concatenate(parts)
 
 
 def probabilities(X, name="X", remedy=_SCALE, columns=None):
@@ -279,8 +295,7 @@ def binarized(X, binarize, *, warn=False, name="X", columns=None):
     the names of the columns for errors, if they have names.
     """
     if binarize is None:
-        remedy = "binarise X first or set binarize to a threshold"
-        return binary(X, remedy, name, columns)
+        return binary(X, _BINARISE, name, columns)
     if binarize == "sample":
         return drawn(probabilities(X, name, columns=columns))
     if sparse.issparse(X) and binarize < 0:

@@ -305,3 +305,15 @@ def test_search_over_two_workers_of_dask():
     with cluster, distributed.Client(cluster), joblib.parallel_backend("dask"):
         remote = search.fit(BITS).cv_results_["mean_test_score"]
     assert_allclose(remote, local)
+
+
+@pytest.mark.parametrize("model", [BinaryRBM(2), VariationalAutoencoder(1)])
+def test_impute_leaves_the_file_as_it_is(small_copies, tmp_path, model):
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (40, 3))
+    X[:] = np.arange(120).reshape(40, 3) % 2
+    model.set_params(max_iter=1, random_state=0).fit(X)
+    X[::2, 1] = np.nan
+    before = np.array(X)
+    filled = model.impute(X)
+    assert np.isfinite(filled).all()
+    assert_array_equal(X, before)

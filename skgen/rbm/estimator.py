@@ -696,11 +696,8 @@ class BinaryRBM(GenerativeEstimator):
 
     def _filled(self, X, n_steps, rng, return_mean=False):
         """X with draws or means in place of NaN, which is written over."""
-        validation.check_fills_in(self.binarize)
-        missing = np.isnan(X)
-        states = np.where(missing, 0, X)
-        states = validation.binarized(states, self.binarize, columns=self._columns)
-        incomplete = np.flatnonzero(missing.any(axis=1))
+        validation.check_fills_in(X, self.binarize, self._columns)
+        incomplete = validation.rows_with_gaps(X)
         if incomplete.size == 0:
             return X
         parameters = self._parameters(np.float32)
@@ -710,10 +707,12 @@ class BinaryRBM(GenerativeEstimator):
             fill_in = imputation.conditional_means
         width = imputation.N_CHAINS * max(*self.components_.shape, _STARTS)
         for block in validation.row_blocks(incomplete.size, width):
-            rows = incomplete[block]
-            part = rows_as_float(states, rows, np.float32), missing[rows]
-            values = fill_in(parameters, *part, starts, n_steps, rng)
-            X[rows] = np.where(missing[rows], values, X[rows])
+            part = X[incomplete[block]]
+            missing = np.isnan(part)
+            states = validation.binarized(np.where(missing, 0, part), self.binarize)
+            states = states.astype(np.float32)
+            values = fill_in(parameters, states, missing, starts, n_steps, rng)
+            X[incomplete[block]] = np.where(missing, values, part)
         return X
 
     @overload

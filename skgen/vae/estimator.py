@@ -756,14 +756,11 @@ class VariationalAutoencoder(GenerativeEstimator):
 
     def _filled(self, X, n_gibbs_steps, rng, return_mean=False):
         """X with draws or means in place of NaN, which is written over."""
-        missing, mixed = np.isnan(X), self._is_mixed(self._table)
-        states = tables.encoded(self._table, X) if mixed else X
         if isinstance(self._model.likelihood, Bernoulli):
-            validation.check_fills_in(self.binarize)
-            states = validation.binarized(X, self.binarize, columns=self._columns)
-        elif not mixed:
+            validation.check_fills_in(X, self.binarize, self._columns)
+        elif not self._is_mixed(self._table):
             _check_support(self._model.likelihood, X)
-        incomplete = np.flatnonzero(missing.any(axis=1))
+        incomplete = validation.rows_with_gaps(X)
         if incomplete.size == 0:
             return X
         starts = self._from_prior(_N_STARTS, _torch_generator(rng))
@@ -776,14 +773,24 @@ class VariationalAutoencoder(GenerativeEstimator):
             parts = draws, chains, generator, width
             return imputation.filled(model, X, *parts, means=return_mean)
 
-        states = self._units.enter(states[incomplete])
+        for block in validation.row_blocks(incomplete.size, self._model.center.numel()):
+            rows = incomplete[block]
+            X[rows] = self._rows_filled(X[rows], fill_in, return_mean)
+        return X
+
+    def _rows_filled(self, X, fill_in, return_mean):
+        mixed, states = self._is_mixed(self._table), X
+        if mixed:
+            states = tables.encoded(self._table, X)
+        elif isinstance(self._model.likelihood, Bernoulli):
+            states = validation.binarized(X, self.binarize)
+        states = self._units.enter(states)
         values = self._in_blocks(fill_in, states, np.float32, imputation.N_CHAINS)
         values = self._units.leave(values)
         if mixed:
             decode = tables.decoded_means if return_mean else tables.decoded
             values = decode(self._table, values)
-        X[missing] = values[missing[incomplete]]
-        return X
+        return np.where(np.isnan(X), values, X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
