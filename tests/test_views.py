@@ -307,7 +307,14 @@ def test_search_over_two_workers_of_dask():
     assert_allclose(remote, local)
 
 
-@pytest.mark.parametrize("model", [BinaryRBM(2), VariationalAutoencoder(1)])
+@pytest.mark.parametrize(
+    "model",
+    [
+        BinaryRBM(2),
+        VariationalAutoencoder(1),
+        VariationalAutoencoder(1, likelihood="bernoulli"),
+    ],
+)
 def test_impute_leaves_the_file_as_it_is(small_copies, tmp_path, model):
     X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (40, 3))
     X[:] = np.arange(120).reshape(40, 3) % 2

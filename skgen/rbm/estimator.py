@@ -710,7 +710,7 @@ class BinaryRBM(GenerativeEstimator):
             part = X[incomplete[block]]
             missing = np.isnan(part)
             states = validation.binarized(np.where(missing, 0, part), self.binarize)
-            states = states.astype(np.float32)
+            states = rows_as_float(states, slice(None), np.float32)
             values = fill_in(parameters, states, missing, starts, n_steps, rng)
             X[incomplete[block]] = np.where(missing, values, part)
         return X

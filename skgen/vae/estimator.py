@@ -783,7 +783,7 @@ class VariationalAutoencoder(GenerativeEstimator):
         if mixed:
             states = tables.encoded(self._table, X)
         elif isinstance(self._model.likelihood, Bernoulli):
-            states = validation.binarized(X, self.binarize)
+            states = validation.binarized(X, self.binarize)[:]
         states = self._units.enter(states)
         values = self._in_blocks(fill_in, states, np.float32, imputation.N_CHAINS)
         values = self._units.leave(values)
