@@ -29,8 +29,8 @@ class Likelihood(nn.Module, abc.ABC):
     - ``standardize``, if its values may be shifted and scaled;
     - ``start``, which chooses the first outputs so that training starts near the data;
     - ``outside_support``, if some values are impossible. The attribute ``demand`` is
-      the start of the error's sentence, such as "Waiting times must not be negative", and
-      ``remedy`` its end, such as "leave such rows out";
+      the start of the error's sentence, such as "Waiting times must not be negative".
+      ``remedy`` is its end, such as "leave such rows out";
     - ``log_prob``, the sum of ``terms``, or ``surrogate``, a stand-in for it in
       training, if there is a faster way;
     - ``observed_log_prob``, ``conditional_mean`` and ``conditional_sample``, if columns
