@@ -21,15 +21,16 @@ SMALLEST_MEAN = 1e-3  # at the start, of binary columns and counts that are all 
 class Likelihood(nn.Module, abc.ABC):
     """Base class: a distribution p(x | h) over rows of n_features values.
 
-    A subclass must define three methods: ``terms`` (log p of each value), ``mean`` and
-    ``sample``. It may also override
+    A subclass must define three methods: ``terms`` (log p of each value, not their
+    sum), ``mean`` and ``sample``. It may also override
 
     - ``build``, if a feature takes several outputs of the decoder (set ``n_outputs``),
       or if the likelihood learns parameters of its own (make them there);
     - ``standardize``, if its values may be shifted and scaled;
     - ``start``, which chooses the first outputs so that training starts near the data;
-    - ``outside_support``, with the attributes ``demand`` and ``remedy``, if some values
-      are impossible;
+    - ``outside_support``, if some values are impossible. The attribute ``demand`` is
+      the start of the error's sentence, such as "Waiting times must not be negative".
+      ``remedy`` is its end, such as "leave such rows out";
     - ``log_prob``, the sum of ``terms``, or ``surrogate``, a stand-in for it in
       training, if there is a faster way;
     - ``observed_log_prob``, ``conditional_mean`` and ``conditional_sample``, if columns
