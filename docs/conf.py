@@ -43,6 +43,7 @@ html_sidebars = {
         "recipes",
         "benchmarks",
         "comparison",
+        "changelog",
     )
 }
 html_show_sourcelink = False

@@ -294,8 +294,8 @@ class GenerativeEstimator(
 
         The model scores and samples as before. Its files and pickles hold the weights
         once, in place of three times (``BinaryRBM``) or four times
-        (``VariationalAutoencoder``). More training starts from the model there is, as
-        after any end of training, but with a fresh memory of gradients.
+        (``VariationalAutoencoder``). More training continues from the weights, as
+        after any end of training, but without the averages of earlier gradients.
 
         Returns
         -------

@@ -64,7 +64,7 @@ class Bracket(NamedTuple):
         What the joined, forward and backward estimates allow, with three standard
         errors to spare; no part of the interval is below `lower_bound`.
     reliable : bool
-        Whether the interval vouches for `value` to within a nat.
+        Whether the error of `value` is at most about a nat.
     """
 
     value: float
