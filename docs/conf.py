@@ -23,7 +23,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "generated/results.md"]
+exclude_patterns = ["_build", "generated/*.md"]
 templates_path = []
 autosummary_generate = True
 autodoc_typehints = "none"

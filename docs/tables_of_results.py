@@ -7,13 +7,14 @@ import ast
 import itertools
 import json
 import pathlib
+from collections import Counter
 
 DOCS = pathlib.Path(__file__).parent
 BENCHMARKS = DOCS.parent / "benchmarks"
 
 
 def write(app=None):
-    """Write docs/generated/results.md; Sphinx calls it before it reads the pages."""
+    """Write pages under docs/generated; Sphinx calls it before it reads the pages."""
     results = sorted((BENCHMARKS / "results").glob("*.json"), key=named)
     results = [path for path in results if not path.stem.endswith("-quick")]
     parts = []
@@ -21,9 +22,10 @@ def write(app=None):
         source = (BENCHMARKS / f"{name.replace('-', '_')}.py").read_text()
         question = ast.get_docstring(ast.parse(source)).replace("``", "`")
         parts += [f"## {name}", question, *map(result, paths)]
-    page = DOCS / "generated" / "results.md"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text("\n\n".join(parts) + "\n")
+    folder = DOCS / "generated"
+    folder.mkdir(exist_ok=True)
+    (folder / "results.md").write_text("\n\n".join(parts) + "\n")
+    (folder / "models.md").write_text(table(best_models()) + "\n")
 
 
 def result(path):
@@ -55,6 +57,39 @@ def cell(value):
     if value is None or value != value:
         return ""
     return " ".join(str(value).split()).replace("*", "\\*").replace("|", "\\|")
+
+
+def best_models():
+    """Rows with the VAE that a grid chose on each table, and what it is compared to."""
+    rows = []
+    for path in sorted((BENCHMARKS / "results").glob("vae-tables-*.json")):
+        found = [row for row in rows_of(path.stem) if row.get("chosen") != ""]
+        (vae,) = (row for row in found if row["model"] == "VAE")
+        options = "likelihood", "noise_variance", "prior"
+        chosen = [vae[name] for name in options if name in vae]
+        row = {
+            "data": named(path)[1],
+            "VAE that was chosen": f"{vae['n_components']} latents, "
+            + ", ".join(chosen),
+            "nats": f"{vae['test nats']} ± {vae['+-']}",
+            "seconds": vae["seconds"],
+        }
+        for other in found:
+            if other is not vae:
+                name = other["model"].split("(")[0]
+                row |= {name: other["test nats"], f"{name}, s": other["seconds"]}
+        rows.append(row)
+    folds = ("data", "VAE", "GaussianMixture")
+    for row in rows_of("vae-tables"):
+        name, vae, mixture = (row[column] for column in folds)
+        ((most, _),) = Counter(row["chosen"].split("; ")).most_common(1)
+        chosen = "mostly {} latents, {}, {}".format(*most.split("/"))
+        nats = f"{vae} ± {row['+-']}"
+        rows.append(
+            {"data": name, "VAE that was chosen": chosen, "nats": nats}
+            | {"GaussianMixture": mixture}
+        )
+    return rows
 
 
 def rows_of(stem, **conditions):
