@@ -252,7 +252,7 @@ def test_the_cell_is_named_whatever_the_size_of_a_block(container):
 
 
 def test_blocks_of_rows_follow_the_working_memory():
-    """256 bytes a value: 2**22 values by default, a row at least."""
+    """512 bytes a value: 2**21 values by default, a row at least."""
 
     def n_rows(megabytes):
         with config_context(working_memory=megabytes):
@@ -260,8 +260,8 @@ def test_blocks_of_rows_follow_the_working_memory():
                 block.stop - block.start for block in validation.row_blocks(10, 2**20)
             ]
 
-    assert n_rows(1024) == [4, 4, 2]
-    assert n_rows(512) == [2] * 5
+    assert n_rows(2048) == [4, 4, 2]
+    assert n_rows(1024) == [2] * 5
     assert n_rows(0) == n_rows(0.5) == [1] * 10
 
 

@@ -93,7 +93,7 @@ def test_mean_bound_in_blocks(X):
     noise = torch.randn(520, 2, generator=torch.Generator().manual_seed(0))
     reconstruction, kl = elbo_terms(model, X.repeat_interleave(13, dim=0), noise)
     assert_allclose(whole, float((reconstruction - kl).detach().mean()), rtol=1e-5)
-    with config_context(working_memory=13 * 0.0098):  # blocks of 8 rows
+    with config_context(working_memory=13 * 0.0196):  # blocks of 8 rows
         assert_allclose(training.mean_bound(model, X.numpy()), whole, rtol=1e-5)
 
 
