@@ -15,14 +15,26 @@ _CHUNKS = 64  # places that the rows of a buffer come from
 _HELD_OUT = 10_000  # rows at most
 
 
+class DenseRows:
+    """The rows of a CSR matrix as dense arrays."""
+
+    def __init__(self, X):
+        self.X = X
+        self.shape, self.dtype = X.shape, X.dtype
+
+    def __getitem__(self, index):
+        return self.X[index].toarray()
+
+
 class View:
     """Rows of `source`, which has a shape, a dtype and slices or sorted rows by [].
 
+    Those of a CSR matrix are dense when they are asked for.
     `change` is applied to a block of rows. The rows `without` are left out.
     """
 
     def __init__(self, source, change=None, dtype=None, without=None):
-        self.source = source
+        self.source = DenseRows(source) if sparse.issparse(source) else source
         self.change = change or _unchanged
         self.without = np.empty(0, np.int64) if without is None else without
         self.dtype = np.dtype(dtype or source.dtype)
@@ -117,9 +129,8 @@ class View:
 
 
 def viewed(X):
-    """A view of X if it is large and dense, else X."""
-    is_small = isinstance(X, View) or sparse.issparse(X) or _size(X) <= LARGEST
-    return X if is_small else View(X)
+    """A view of X if it holds many values, else X."""
+    return X if isinstance(X, View) or _size(X) <= LARGEST else View(X)
 
 
 def changed(X, change, dtype=None):
@@ -151,7 +162,8 @@ def batches(X, order, starts, size, rng):
 
 
 def _size(X):
-    return X.shape[0] * X.shape[1]
+    """How many values X holds; of a sparse X those that are not zero."""
+    return X.nnz if sparse.issparse(X) else X.shape[0] * X.shape[1]
 
 
 def _unchanged(part):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
@@ -32,12 +33,14 @@ def small_copies(monkeypatch):
     monkeypatch.setattr(views, "_BUFFERED", 100 * 64)
 
 
-@pytest.fixture(params=["array", "map", "file", "folder", "table", "dask"])
+@pytest.fixture(params=["array", "map", "sparse", "file", "folder", "table", "dask"])
 def container(request, tmp_path):
     """The digits, 0/1, in containers that are not copied."""
     kind = request.param
     if kind == "array":
         return BITS
+    if kind == "sparse":
+        return csr_array(BITS)
     if kind == "map":
         np.save(tmp_path / "bits.npy", BITS)
         return np.load(tmp_path / "bits.npy", mmap_mode="r")
