@@ -72,7 +72,7 @@ def energy(parameters: RBMParameters, X: np.ndarray, H: np.ndarray) -> np.ndarra
 def free_energy(parameters: RBMParameters, X: np.ndarray) -> np.ndarray:
     """Free energy of visible configurations, with P(x) = exp(-F(x)) / Z.
 
-    F(x) = -a.x - sum_j log(1 + exp(b_j + x'W_:j)), in float64.
+    ``F(x) = -a.x - sum_j log(1 + exp(b_j + x'W_:j))``, in float64.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def free_energy(parameters: RBMParameters, X: np.ndarray) -> np.ndarray:
 def hidden_free_energy(parameters: RBMParameters, H: np.ndarray) -> np.ndarray:
     """Free energy of hidden configurations, with P(h) = exp(-F(h)) / Z.
 
-    F(h) = -b.h - sum_i log(1 + exp(a_i + W_i:'h)), in float64.
+    ``F(h) = -b.h - sum_i log(1 + exp(a_i + W_i:'h))``, in float64.
     """
     return free_energy(parameters.transposed(), H)
 
@@ -101,7 +101,7 @@ def hidden_free_energy(parameters: RBMParameters, H: np.ndarray) -> np.ndarray:
 def hidden_probability(
     parameters: RBMParameters, X: np.ndarray, out: np.ndarray | None = None
 ) -> np.ndarray:
-    """P(h_j = 1 | x) = sigmoid(b_j + x'W_:j), shape (n_samples, N), also in `out`.
+    """``P(h_j = 1 | x) = sigmoid(b_j + x'W_:j)``, shape (n_samples, N), also in `out`.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def hidden_probability(
 
 
 def visible_probability(parameters: RBMParameters, H: np.ndarray) -> np.ndarray:
-    """P(x_i = 1 | h) = sigmoid(a_i + W_i:'h), shape (n_samples, M).
+    """``P(x_i = 1 | h) = sigmoid(a_i + W_i:'h)``, shape (n_samples, M).
 
     Examples
     --------
@@ -224,9 +224,9 @@ def logistic(x: np.ndarray) -> np.ndarray:
 def softplus_sum(x: np.ndarray) -> np.ndarray:
     """sum_j log(1 + exp(x_j)) over the last axis, accumulated in float64.
 
-    log(1 + e^x) = max(x, 0) + log(1 + e^-|x|). The bounded factors 1 + e^-|x| are
-    multiplied in groups, so that one logarithm serves many of them: five times as fast
-    as logaddexp and no less accurate.
+    ``log(1 + e^x) = max(x, 0) + log(1 + e^-|x|)``. The bounded factors
+    ``1 + e^-|x|`` are multiplied in groups, so that one logarithm serves many of them:
+    five times as fast as logaddexp and no less accurate.
     """
     factors = np.abs(x)
     np.negative(factors, out=factors)
