@@ -63,7 +63,7 @@ def best_models():
     """Rows with the VAE that a grid chose on each table, and what it is compared to."""
     rows = []
     for path in sorted((BENCHMARKS / "results").glob("vae-tables-*.json")):
-        found = [row for row in rows_of(path.stem) if row.get("chosen") != ""]
+        found = chosen_rows(path.stem)
         (vae,) = (row for row in found if row["model"] == "VAE")
         options = "likelihood", "noise_variance", "prior"
         chosen = [vae[name] for name in options if name in vae]
@@ -92,10 +92,14 @@ def best_models():
     return rows
 
 
-def rows_of(stem, **conditions):
-    """The rows of a file of results in which the columns have these values."""
-    rows = json.loads((BENCHMARKS / "results" / f"{stem}.json").read_text())["rows"]
-    return [row for row in rows if conditions.items() <= row.items()]
+def rows_of(stem):
+    """The rows of a file of results."""
+    return json.loads((BENCHMARKS / "results" / f"{stem}.json").read_text())["rows"]
+
+
+def chosen_rows(stem):
+    """The rows without the points of a grid that were not chosen."""
+    return [row for row in rows_of(stem) if row.get("chosen") != ""]
 
 
 def listed(rows, who, *columns):
@@ -106,8 +110,7 @@ def listed(rows, who, *columns):
 
 def headlines():
     """Four results of README.md, as a table."""
-    numbers = rows_of("vae-tables-kin8nm")
-    numbers = [row for row in numbers if row.get("chosen") != ""]
+    numbers = chosen_rows("vae-tables-kin8nm")
     anomalies = rows_of("anomalies-adult")
     anomalies.sort(key=lambda row: -row["ROC AUC"])
     gaps = rows_of("imputation-adult")

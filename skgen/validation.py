@@ -249,7 +249,7 @@ def check_fills_in(X, binarize, columns=None):
     both have the same meaning.
     """
     if binarize is None:
-        _refuse(X, _is_not_binary, "X must hold only 0 and 1, got", _BINARISE, columns)
+        _check_binary(X, _BINARISE, columns=columns)
     if binarize == "sample":
         probabilities(X, columns=columns)
     if isinstance(binarize, Real) and not 0 <= binarize < 1:
@@ -310,9 +310,13 @@ def binarized(X, binarize, *, warn=False, name="X", columns=None):
 
 def binary(X, remedy, name="X", columns=None):
     """X as uint8, or ValueError for its first value that is not 0, 1 or NaN."""
+    _check_binary(X, remedy, name, columns)
+    return _as_uint8(X, lambda values: values != 0)
+
+
+def _check_binary(X, remedy, name="X", columns=None):
     claim = f"{name} must hold only 0 and 1, got"
     _refuse(X, _is_not_binary, claim, remedy, columns)
-    return _as_uint8(X, lambda values: values != 0)
 
 
 def _is_not_binary(values):

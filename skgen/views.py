@@ -15,7 +15,7 @@ _CHUNKS = 64  # places that the rows of a buffer come from
 _HELD_OUT = 10_000  # rows at most
 
 
-class DenseRows:
+class _DenseRows:
     """The rows of a CSR matrix as dense arrays."""
 
     def __init__(self, X):
@@ -34,7 +34,7 @@ class View:
     """
 
     def __init__(self, source, change=None, dtype=None, without=None):
-        self.source = DenseRows(source) if sparse.issparse(source) else source
+        self.source = _DenseRows(source) if sparse.issparse(source) else source
         self.change = change or _unchanged
         self.without = np.empty(0, np.int64) if without is None else without
         self.dtype = np.dtype(dtype or source.dtype)
