@@ -129,10 +129,11 @@ def check_count(value, name, smallest):
     return check_scalar(value, name, Integral, min_val=smallest)
 
 
-def check_input(estimator, X, *, reset=False, missing=False, name="X"):
+def check_input(estimator, X, *, reset=False, missing=False, name="X", remedy=""):
     """X as a finite numeric array or CSR matrix, features checked against `estimator`.
 
     With `reset` this call defines the features; with `missing` a dense X may hold NaN.
+    A further remedy ends the message about values that are not finite.
     """
     X = as_table(X)
     source = as_source(X)
@@ -163,7 +164,7 @@ def check_input(estimator, X, *, reset=False, missing=False, name="X"):
         columns = getattr(estimator, "feature_names_in_", None)
     else:
         columns = None if frame is None else frame.columns
-    _check_finite(numbers, name, estimator, missing, columns)
+    _check_finite(numbers, name, estimator, missing, columns, remedy)
     return numbers
 
 
@@ -418,7 +419,7 @@ def _warn_outside_unit_interval(X, threshold):
         )
 
 
-def _check_finite(X, name, estimator, missing=False, columns=None):
+def _check_finite(X, name, estimator, missing=False, columns=None, remedy=""):
     values = X.data if sparse.issparse(X) else X
     # a finite sum proves finite values without a mask of the size of X
     with np.errstate(all="ignore"):
@@ -429,7 +430,7 @@ def _check_finite(X, name, estimator, missing=False, columns=None):
         is_bad = np.isinf if missing and X is values else lambda v: ~np.isfinite(v)
         remedy = (
             f"{type(estimator).__name__} needs finite numbers. Drop such rows or fill "
-            f"them in first, for example with sklearn.impute.SimpleImputer"
+            f"them in first, for example with sklearn.impute.SimpleImputer{remedy}"
         )
         _refuse(X, is_bad, f"{name} contains", remedy, columns)
 

@@ -31,6 +31,7 @@ LIKELIHOODS = [
     likelihoods.FullGaussian,
     likelihoods.Bernoulli,
     likelihoods.ChowLiu,
+    likelihoods.Autoregressive,
     likelihoods.Poisson,
     likelihoods.Categorical,
     likelihoods.ColumnLikelihood,

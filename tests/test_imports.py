@@ -28,10 +28,10 @@ RBM_ORDER = [
 ]
 VAE_ORDER = [
     "units",
-    "likelihoods",
-    "tables",
     "priors",
     "networks",
+    "likelihoods",
+    "tables",
     "flow",
     "start",
     "revision",
@@ -50,6 +50,7 @@ LIKELIHOOD_ORDER = [
     "covariance",
     "binary",
     "tree",
+    "autoregressive",
     "poisson",
     "categorical",
     "columns",

@@ -22,6 +22,7 @@ from skgen import BinaryRBM, VariationalAutoencoder
 from skgen.callbacks import Checkpoint
 from skgen.persistence import _digest
 from skgen.vae.likelihoods import (
+    Autoregressive,
     Bernoulli,
     ChowLiu,
     ColumnLikelihood,
@@ -66,6 +67,10 @@ MODELS = {
         BINARY.astype(int),
     ),
     "flow vae": (VariationalAutoencoder(2, prior="flow", **SMALL), WINE),
+    "autoregressive vae": (
+        VariationalAutoencoder(2, likelihood=Autoregressive(3), **SMALL),
+        BINARY,
+    ),
     "linear vae": (
         VariationalAutoencoder(2, **SMALL | {"hidden_layer_sizes": ()}),
         WINE,

@@ -144,13 +144,15 @@ def test_a_small_copy_as_good_as_a_large_one(container, small_copies, monkeypatc
         {"likelihood": "bernoulli"},
         {"likelihood": "bernoulli", "binarize": "sample"},
         {"likelihood": "chow_liu"},
+        {"likelihood": "autoregressive"},
         {"noise_variance": "full", "prior": "vamp"},
         {"objective": "iwae", "n_importance_samples": 2},
     ],
 )
 def test_vae_of_a_view(settings, small_copies, monkeypatch):
     X = (DIGITS / 16).astype(np.float32)[:, 18:38]
-    X[::9, 3] = np.nan
+    if settings.get("likelihood") != "autoregressive":
+        X[::9, 3] = np.nan
     common = {"hidden_layer_sizes": (8,), "max_iter": 6, "random_state": 0} | settings
     bits = np.where(np.isnan(X), np.nan, X > 0.5)[::12]
     model = VariationalAutoencoder(2, **common).fit(X)

@@ -25,9 +25,11 @@ def default_dtype():
 
 
 def results(parameters, path):
-    rows = X
-    if parameters.get("likelihood") in ("bernoulli", "chow_liu", "poisson"):
+    rows, likelihood = X, parameters.get("likelihood")
+    if likelihood in ("bernoulli", "chow_liu", "poisson"):
         rows = np.where(np.isnan(X), np.nan, X > 0)
+    if likelihood == "autoregressive":  # it takes no gaps
+        rows = (X > 0).astype(float)
     vae = VariationalAutoencoder(
         2, max_iter=2, hidden_layer_sizes=(8,), n_score_samples=32, random_state=0
     ).set_params(**parameters)
@@ -54,6 +56,7 @@ def results(parameters, path):
         {"prior": "flow", "noise_variance": "full"},
         {"likelihood": "bernoulli", "binarize": "sample"},
         {"likelihood": "chow_liu", "binarize": "sample"},
+        {"likelihood": "autoregressive"},
         {"likelihood": "poisson"},
     ],
     ids=str,

@@ -5,6 +5,7 @@ them into the parameters of a distribution over rows, and gives log-probabilitie
 nats), means and samples. To add a likelihood, add a subclass of :class:`Likelihood`.
 """
 
+from skgen.vae.likelihoods.autoregressive import Autoregressive
 from skgen.vae.likelihoods.base import Likelihood
 from skgen.vae.likelihoods.binary import Bernoulli
 from skgen.vae.likelihoods.categorical import Categorical
@@ -24,6 +25,7 @@ from skgen.vae.likelihoods.tree import ChowLiu
 __all__ = [
     "NAMES",
     "NOISE_VARIANCES",
+    "Autoregressive",
     "Bernoulli",
     "Categorical",
     "ChowLiu",

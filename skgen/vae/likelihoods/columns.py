@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skgen.vae.likelihoods.autoregressive import Autoregressive
 from skgen.vae.likelihoods.base import Likelihood
 from skgen.vae.likelihoods.binary import Bernoulli
 from skgen.vae.likelihoods.categorical import Categorical
@@ -23,9 +24,9 @@ class ColumnLikelihood(Likelihood):
     Parameters
     ----------
     parts : list of (likelihood, columns)
-        A name ("gaussian", "bernoulli", "chow_liu", "poisson", "categorical") or a
-        Likelihood, and the numbers of its columns. Every column belongs to exactly one
-        part.
+        A name ("gaussian", "bernoulli", "chow_liu", "autoregressive", "poisson",
+        "categorical") or a Likelihood, and the numbers of its columns. Every column
+        belongs to exactly one part.
 
     Examples
     --------
@@ -149,6 +150,7 @@ NAMES = {
     "gaussian": Gaussian,
     "bernoulli": Bernoulli,
     "chow_liu": ChowLiu,
+    "autoregressive": Autoregressive,
     "poisson": Poisson,
     "categorical": Categorical,
 }

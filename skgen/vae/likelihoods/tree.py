@@ -7,6 +7,8 @@ dependence trees. IEEE Transactions on Information Theory 14, 1968.
 Pearl, J. Probabilistic reasoning in intelligent systems. Morgan Kaufmann, 1988.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
@@ -18,6 +20,18 @@ from skgen.validation import row_blocks, rows_as_float
 
 _PSEUDO_COUNT = 0.5  # of each of the four cells of a pair of columns
 _SMALLEST_INFORMATION = 1e-12  # nats: without it there would be no edge
+
+
+class Tree(NamedTuple):
+    """Columns from the root down, the parent of each, and logits of 1 given the parent.
+
+    The root is its own parent. The logits, (2, n_features), are of a parent that is 0,
+    and of one that is 1.
+    """
+
+    order: np.ndarray
+    parents: np.ndarray
+    logits: np.ndarray
 
 
 class ChowLiu(Bernoulli):
@@ -53,9 +67,9 @@ class ChowLiu(Bernoulli):
         return built
 
     def prepare(self, X):
-        parents, logits = chow_liu_tree(X)
-        self.parents.copy_(torch.from_numpy(parents))
-        self.logits.copy_(torch.from_numpy(logits).reshape(-1))
+        _, parents, logits = map(torch.from_numpy, chow_liu_tree(X))
+        self.parents.copy_(parents)
+        self.logits.copy_(logits.reshape(-1))
 
     def start(self, mean, std):
         return torch.ones_like(mean), self.logits.to(mean)
@@ -155,11 +169,7 @@ class ChowLiu(Bernoulli):
 
 
 def chow_liu_tree(X):
-    """The parent of each column, the root of itself, and logits of 1 given the parent.
-
-    X is 0/1 or probabilities, dense with NaN at missing entries, or CSR. The logits,
-    (2, n_features), are of a parent that is 0, and of one that is 1.
-    """
+    """The Tree of rows that are 0/1 or probabilities, dense with NaN or CSR."""
     cells = _pair_counts(X) + _PSEUDO_COUNT
     joint = cells / cells.sum(axis=(0, 1))
     one, other = joint.sum(axis=1, keepdims=True), joint.sum(axis=0, keepdims=True)
@@ -168,12 +178,12 @@ def chow_liu_tree(X):
     root = int(np.argmax(information.sum(axis=0)))
     edges = -np.maximum(information, _SMALLEST_INFORMATION)
     tree = minimum_spanning_tree(edges)
-    _, parents = breadth_first_order(tree, root, directed=False)
+    order, parents = breadth_first_order(tree, root, directed=False)
     parents[root] = root
     log_odds = np.log(cells[:, 1] / cells[:, 0])[:, parents, np.arange(len(parents))]
     # of its own cells two are empty
     log_odds[:, root] = np.log(cells[1, 1] / cells[0, 0])[root, root]
-    return parents.astype(np.int64), log_odds.astype(np.float32)
+    return Tree(order.astype(np.int64), parents.astype(np.int64), np.float32(log_odds))
 
 
 def _pair_counts(X):
