@@ -97,8 +97,11 @@ def estimate_by_prior(model, X, draws, width=1):
         for start in range(0, len(X), size):
             rows = slice(start, start + size)
             weights = model.likelihood.log_prob_of_pairs(outputs, X[rows])
+            top = weights.amax(dim=0).clamp(min=torch.finfo(X.dtype).min)
+            weights.sub_(top).exp_()
             for result, power in ((total, 1), (squares, 2)):
-                part = torch.logsumexp(power * weights, dim=0)
+                part = torch.log(torch.linalg.vector_norm(weights, power, dim=0))
+                part = power * (part + top)
                 result[rows] = torch.logaddexp(result[rows], part)
     effective_size = torch.exp(2 * total - squares).nan_to_num(0)
     return Estimate(total - math.log(len(latents)), effective_size)

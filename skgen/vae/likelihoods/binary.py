@@ -38,7 +38,7 @@ class Bernoulli(Likelihood):
     def log_prob_of_pairs(self, outputs, X, observed=None):
         normalizers = functional.softplus(outputs)
         if observed is None:
-            return outputs @ X.T - normalizers.sum(dim=-1, keepdim=True)
+            return torch.addmm(-normalizers.sum(dim=-1, keepdim=True), outputs, X.T)
         return outputs @ X.where(observed, 0).T - normalizers @ observed.to(X).T
 
     def mean(self, outputs):
