@@ -32,7 +32,7 @@ class Autoregressive(Bernoulli):
     x_i = 1 with probability sigmoid(output_i + f_i(x)), where f_i sees the columns
     before i, and not h. It is a linear map plus a network of one hidden layer. Parents
     in the tree of Chow and Liu come before their children. Training starts from that
-    tree.
+    tree. Memory grows with the square of the number of columns.
 
     Rows must be complete: the sum over what is missing has no short form. ``mean`` is
     an average over 128 draws, always the same, with an error of at most 0.045.
