@@ -33,6 +33,7 @@ import torch
 
 from skgen.vae import scoring
 from skgen.vae.missing import observed_entries
+from skgen.vae.proposals import log_joint
 
 N_CHAINS = 5
 """Chains behind a conditional mean: a single one may stay in one of many modes."""
@@ -119,7 +120,7 @@ def _moved(model, prior, X, proposal, start, generator):
         return start + torch.einsum("nij,nj->ni", proposal.root, U)
 
     def log_density(U):
-        return scoring.log_joint(model, prior, X, latents(U))
+        return log_joint(model, prior, X, latents(U))
 
     density = partial(point_at, log_density)
     point = density(torch.zeros_like(start))

@@ -90,18 +90,21 @@ class Proposal(NamedTuple):
     def __getitem__(self, rows):
         return Proposal(self.mean[rows], self.root[rows])
 
-    def sample(self, draws, prior):
-        """Latents of every row, (k, n, n_components)."""
+    def sample(self, draws, from_prior):
+        """Latents of every row, (k, n, n_components); some are the draws of the prior.
+
+        Those are (k, n_components).
+        """
         part = torch.bucketize(draws.part, draws.part.new_tensor(_SHARES).cumsum(0))
         scales = draws.normal.new_tensor([*_SCALES, 0.0])[part.clamp(max=len(_SCALES))]
         steps = torch.einsum("nij,kj->kni", self.root, scales[:, None] * draws.normal)
-        from_prior = prior.transport(draws.normal, draws.prior_part)[:, None]
-        return torch.where((scales == 0)[:, None, None], from_prior, self.mean + steps)
+        is_prior = (scales == 0)[:, None, None]
+        return torch.where(is_prior, from_prior[:, None], self.mean + steps)
 
-    def log_prob(self, H, prior):
+    def log_prob(self, H, log_prior):
         """Log densities at latents of every row: of the mixture, and of its first part.
 
-        Both have shape (k, n); nats.
+        These and log p(h), which is given, have the shape (k, n); nats.
         """
         steps = (H - self.mean).permute(1, 2, 0)
         normal = torch.linalg.solve_triangular(self.root, steps, upper=False)
@@ -112,7 +115,7 @@ class Proposal(NamedTuple):
             -0.5 * squares / scale**2 - d * math.log(scale) - constant
             for scale in _SCALES
         ]
-        parts.append(prior.log_prob(H))
+        parts.append(log_prior)
         shares = [part + math.log(share) for part, share in zip(parts, _SHARES)]
         return torch.logsumexp(torch.stack(shares), dim=0), parts[0]
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 
 from skgen.vae.likelihoods.base import VALUES_PER_CHUNK
-from skgen.vae.proposals import Proposal, laplace, log_joint, matched
+from skgen.vae.proposals import Proposal, laplace, matched
 
 MOST_DRAWS = 2**13
 """Draws for a row whose proposal does not fit, at most."""
@@ -110,12 +110,14 @@ def estimate_by_prior(model, X, draws, width=1):
 def weighted_draws(model, prior, X, proposal, rows, draws, width):
     """Some of the rows at a time: their numbers, Estimate, latents and log-weights."""
     samples, size = _chunk_sizes(len(draws.part), width)
+    parts = list(draws.split(samples))
+    from_prior = [prior.transport(some.normal, some.prior_part) for some in parts]
     for part in rows.split(size):
         q, x = proposal[part], X[part]
-        pieces = [q.sample(some, prior) for some in draws.split(samples)]
-        weighted = [_weighted(model, prior, x, q, H) for H in pieces]
-        weights, control = map(torch.cat, zip(*weighted))
-        yield part, _estimate(weights, control), torch.cat(pieces), weights
+        pieces = map(q.sample, parts, from_prior)
+        weighted = [(H, *_weighted(model, prior, x, q, H)) for H in pieces]
+        latents, weights, control = map(torch.cat, zip(*weighted))
+        yield part, _estimate(weights, control), latents, weights
 
 
 def _assign(tensors, rows, new):
@@ -125,8 +127,10 @@ def _assign(tensors, rows, new):
 
 def _weighted(model, prior, X, proposal, H):
     """Log-weights of the latents, and a ratio of densities whose expectation is 1."""
-    mixture, first = proposal.log_prob(H, prior)
-    return log_joint(model, prior, X, H) - mixture, torch.exp(first - mixture)
+    log_prior = prior.log_prob(H)
+    mixture, first = proposal.log_prob(H, log_prior)
+    log_p = model.likelihood.log_prob(model.decode(H), X)
+    return log_p + log_prior - mixture, torch.exp(first - mixture)
 
 
 def _estimate(log_weights, control=None):
