@@ -582,6 +582,32 @@ def test_sizes_are_checked_before_time_and_memory_are_taken(path):
         skgen.load(path)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"likelihood": ["autoregressive", {"n_hidden": 10**12}]},
+        {"noise_variance": "full"},
+    ],
+)
+def test_sizes_of_likelihoods_are_checked_too(settings, path):
+    """A likelihood with a number for each pair of columns, of 10^5 columns."""
+    VariationalAutoencoder(2, **SMALL | {"hidden_layer_sizes": ()}).fit(WINE).save(path)
+    saved = path.read_bytes()
+
+    def change(document, arrays):
+        for part in ("parameters", "fixed"):
+            document[part] |= {
+                k: {"likelihood": v} if k == "likelihood" else v
+                for k, v in settings.items()
+            }
+        document["n_features_in"] = 10**5
+        arrays["padding"] = np.zeros(10**6, np.uint8)
+
+    path.write_bytes(forged(saved, change))
+    with pytest.raises(ValueError, match="do not fit the arrays in the file"):
+        skgen.load(path)
+
+
 def test_a_fit_cut_short_keeps_its_seconds(path):
     """They count to the limit of the whole fit."""
 

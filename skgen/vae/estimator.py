@@ -1016,10 +1016,11 @@ class VariationalAutoencoder(GenerativeEstimator):
         if self._is_mixed(table):
             n_features = tables.layout_of(table).width
         sizes = n_features, *self.hidden_layer_sizes, self.n_components
-        networks.check_size(arrays, sizes)
+        likelihood = self._likelihood(table)
+        networks.check_size(arrays, sizes, likelihood._n_weights(n_features))
         mean = torch.zeros(n_features, dtype=torch.float32, device="cpu")
         std = torch.ones_like(mean)
-        likelihood = self._likelihood(table).build(n_features)
+        likelihood = likelihood.build(n_features)
         model = start.new_model(self, likelihood, mean, std, torch.Generator("cpu"))
         units = Units.of_data(n_features)
         state = training.initial_state(

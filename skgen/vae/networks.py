@@ -189,12 +189,12 @@ def _widest_layer(model):
     return max(sizes)
 
 
-def check_size(arrays, sizes):
-    """Raise ValueError if layers of these sizes need more numbers than a file holds.
+def check_size(arrays, sizes, n_more):
+    """Raise ValueError if layers of these sizes, and more, are not held by a file.
 
     It is called before any memory is allocated for the networks.
     """
-    n_weights = 2 * sum(a * b for a, b in itertools.pairwise(sizes))
+    n_weights = 2 * sum(a * b for a, b in itertools.pairwise(sizes)) + n_more
     n_values = sum(array.size for array in arrays.values())
     if len(sizes) > len(arrays) or n_weights > n_values:
         raise ValueError(f"layers of sizes {sizes} do not fit the arrays in the file")

@@ -57,6 +57,8 @@ class Autoregressive(Bernoulli):
     """
 
     def __init__(self, n_hidden: int = 200) -> None:
+        if not isinstance(n_hidden, Integral) or n_hidden < 1:
+            raise ValueError(f"n_hidden is {n_hidden!r}, not an integer of at least 1.")
         super().__init__()
         self.n_hidden = n_hidden
 
@@ -64,10 +66,7 @@ class Autoregressive(Bernoulli):
         return f"n_hidden={self.n_hidden}"
 
     def build(self, n_features):
-        n_hidden = self.n_hidden
-        if not isinstance(n_hidden, Integral) or n_hidden < 1:
-            raise ValueError(f"n_hidden is {n_hidden!r}, not an integer of at least 1.")
-        built = super().build(n_features)
+        built, n_hidden = super().build(n_features), self.n_hidden
         generator = torch.Generator("cpu").manual_seed(0)
         direct = torch.zeros(n_features, n_features, dtype=torch.float32, device="cpu")
         built.direct = nn.Parameter(direct)
@@ -165,6 +164,9 @@ class Autoregressive(Bernoulli):
             known = ready
         both = rows[place].T, torch.sigmoid(logits)[place].T
         return tuple(part.reshape(outputs.shape) for part in both)
+
+    def _n_weights(self, n_features):
+        return n_features * (n_features + 2 * self.n_hidden)
 
     def _plain_parameters(self):
         return {"n_hidden": self.n_hidden}

@@ -224,5 +224,9 @@ class Likelihood(nn.Module, abc.ABC):
                 f"column {columns[column] if columns else column}: {self.remedy}."
             )
 
+    def _n_weights(self, n_features):
+        """How many numbers a file holds because of it, at least."""
+        return 0
+
     def _plain_parameters(self):
         return {}

@@ -138,6 +138,9 @@ class ColumnLikelihood(Likelihood):
         """One tensor of the members' columns, in the order of X."""
         return torch.cat(list(parts), dim=-1)[..., self.order]
 
+    def _n_weights(self, n_features):
+        return sum(as_likelihood(k)._n_weights(len(part)) for k, part in self.parts)
+
     def _plain_parameters(self):
         parts = [
             [likelihood_to_plain(likelihood), np.asarray(columns).tolist()]

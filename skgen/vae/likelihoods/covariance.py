@@ -50,6 +50,9 @@ class FullGaussian(Gaussian):
         built.register_buffer("places", places, persistent=False)
         return built
 
+    def _n_weights(self, n_features):
+        return n_features * (n_features - 1) // 2  # of the decoder's last layer
+
     def rescale(self, ratio, mean, std, fresh):
         factor, shift = super().rescale(ratio, mean, std, fresh)
         row, column = self.places
