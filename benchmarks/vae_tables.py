@@ -68,8 +68,7 @@ def run(path, quick):
             for key in ("X_train", "X_valid", "X_test")
         ]
     if np.isin(parts[1], (0, 1)).all():
-        settings = {"objective": "iwae", "n_importance_samples": 5}
-        settings["weight_decay"] = 0.1
+        settings = {"objective": "iwae", "n_importance_samples": 5, "weight_decay": 0.1}
         return [*chosen_on_valid(parts, BITS, settings, quick), chain(*parts)]
     rows = chosen_on_valid(parts, NUMBERS, {}, quick)
     chosen = next(row for row in rows if row["chosen"])
@@ -93,14 +92,15 @@ def chosen_on_valid(parts, grid, settings, quick):
     """A row for every point of the grid; the best on the validation rows is marked."""
     settings = settings | ({"max_iter": 3} if quick else {})
     rows = Parallel(n_jobs=-1)(
-        delayed(row_of)(point, *parts, settings) for point in ParameterGrid(grid)
+        delayed(row_of)(point, *parts, **settings) for point in ParameterGrid(grid)
     )
     best = max(rows, key=lambda row: row["validation nats"])
     return [{"chosen": "*" if row is best else "", **row} for row in rows]
 
 
-def row_of(point, X_train, X_valid, X_test, settings=()):
-    vae, seconds, _ = fitted(point | dict(settings), X_train, X_valid)
+def row_of(point, X_train, X_valid, X_test, **settings):
+    """The row of a point of the grid; the settings are those of all points."""
+    vae, seconds, _ = fitted(point | settings, X_train, X_valid)
     scores = (
         vae.log_likelihood(X, n_samples=1000, random_state=1) for X in (X_valid, X_test)
     )

@@ -132,7 +132,7 @@ def headlines():
         {
             "what": f"{', '.join(tables)}, of bits: test log-likelihood, nats",
             "result": "; ".join(bits),
-            "command": "`python -m benchmarks vae-tables --data plants.npz`",
+            "command": "`python -m benchmarks vae-tables --data NAME.npz`",
         },
         {
             "what": "MNIST, binarised anew in every epoch: test log-likelihood, nats",

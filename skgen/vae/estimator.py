@@ -96,7 +96,7 @@ class VariationalAutoencoder(GenerativeEstimator):
     and `learning_rate` with ``noise_variance="full"``, or "heteroscedastic" if there
     are few rows. Describe columns of few distinct values by a ``ColumnLikelihood``. For
     a binary table take ``likelihood="autoregressive"``, or "chow_liu" if it has gaps,
-    ``objective="iwae"`` and a `weight_decay` of 0.1 to 0.3.
+    ``objective="iwae"`` and a `weight_decay` of 0.1.
 
     Under ``torchrun``, once ``torch.distributed`` is initialised, call ``fit`` or
     ``partial_fit`` with the same X and callbacks on every process. They train one

@@ -91,9 +91,9 @@ class Proposal(NamedTuple):
         return Proposal(self.mean[rows], self.root[rows])
 
     def sample(self, draws, from_prior):
-        """Latents of every row, (k, n, n_components); some are the draws of the prior.
+        """Latents of every row, (k, n, n_components).
 
-        Those are (k, n_components).
+        Some of them are taken from draws of the prior, (k, n_components).
         """
         part = torch.bucketize(draws.part, draws.part.new_tensor(_SHARES).cumsum(0))
         scales = draws.normal.new_tensor([*_SCALES, 0.0])[part.clamp(max=len(_SCALES))]

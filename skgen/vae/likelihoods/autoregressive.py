@@ -12,6 +12,7 @@ selecting values of input variables in the analysis of output from a computer co
 Technometrics 21, 1979. (Latin hypercubes.)
 """
 
+import itertools
 from numbers import Integral
 
 import torch
@@ -35,7 +36,7 @@ class Autoregressive(Bernoulli):
     tree. Memory grows with the square of the number of columns.
 
     Rows must be complete: the sum over what is missing has no short form. ``mean`` is
-    an average over 128 draws, always the same, with an error of at most 0.045.
+    an average over 128 draws, always the same; its standard error is at most 0.045.
 
     Parameters
     ----------
@@ -147,21 +148,16 @@ class Autoregressive(Bernoulli):
         inward, bias = self.inward.weight[:, order], self.inward.bias[:, None]
         logits = (outputs + self.outward.bias)[..., order].flatten(0, -2).T.contiguous()
         uniform = uniform.expand_as(outputs)[..., order].flatten(0, -2).T
-        rows, hidden = (
-            torch.empty_like(logits),
-            logits.new_empty(len(bias), logits.shape[1]),
-        )
-        numbers = torch.arange(len(order), device=order.device)
-        n_ready, known = (
-            torch.searchsorted(self.n_seen, numbers, right=True).tolist(),
-            0,
-        )
-        for i, ready in enumerate(n_ready):
+        rows = torch.empty_like(logits)
+        hidden = logits.new_empty(len(bias), logits.shape[1])
+        # units that see the first i columns or fewer come first
+        places = torch.arange(len(order), device=order.device)
+        n_ready = torch.searchsorted(self.n_seen, places, right=True).tolist()
+        for i, (known, ready) in enumerate(itertools.pairwise([0, *n_ready])):
             new = slice(known, ready)
             hidden[new] = functional.silu(inward[new, :i] @ rows[:i] + bias[new])
             logits[i] += direct[i, :i] @ rows[:i] + outward[i, :ready] @ hidden[:ready]
             rows[i] = uniform[i] < torch.sigmoid(logits[i])
-            known = ready
         both = rows[place].T, torch.sigmoid(logits)[place].T
         return tuple(part.reshape(outputs.shape) for part in both)
 
