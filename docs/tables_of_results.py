@@ -79,14 +79,12 @@ def best_models():
                 name = other["model"].split("(")[0]
                 row |= {name: other["test nats"], f"{name}, s": other["seconds"]}
         rows.append(row)
-    folds = ("data", "VAE", "GaussianMixture")
     for row in rows_of("vae-tables"):
-        name, vae, mixture = (row[column] for column in folds)
-        ((most, _),) = Counter(row["chosen"].split("; ")).most_common(1)
-        nats = f"{vae} ± {row['+-']}"
+        ((most, _),) = Counter(row["VAE, chosen"].split("; ")).most_common(1)
         rows.append(
-            {"data": name, "VAE that was chosen": f"mostly {most}", "nats": nats}
-            | {"GaussianMixture": mixture}
+            {"data": row["data"], "VAE that was chosen": f"mostly {most}"}
+            | {"nats": f"{row['VAE']} ± {row['VAE +-']}", "seconds": row["VAE, s"]}
+            | {name: row[name] for name in ("GaussianMixture", "GaussianMixture, s")}
         )
     return rows
 
@@ -116,7 +114,7 @@ def headlines():
         " ".join([rows[0]["model"], ", ".join(str(row["test nats"]) for row in rows)])
         for rows in bits
     ]
-    (images,) = [row for row in rows_of("vae-likelihood-mnist") if "test nats" in row]
+    images = [row for row in rows_of("vae-likelihood-mnist") if "test nats" in row]
     anomalies = rows_of("anomalies-adult")
     anomalies.sort(key=lambda row: -row["ROC AUC"])
     gaps = rows_of("imputation-adult")
@@ -136,7 +134,7 @@ def headlines():
         },
         {
             "what": "MNIST, binarised anew in every epoch: test log-likelihood, nats",
-            "result": f"{images['test nats']} ({images['model']})",
+            "result": listed(images, "model", "test nats"),
             "command": "`python -m benchmarks vae-likelihood --data mnist.npz`",
         },
         {
