@@ -67,6 +67,8 @@ def best_models():
         (vae,) = (row for row in found if row["model"] == "VAE")
         options = "likelihood", "noise_variance", "prior"
         chosen = [vae[name] for name in options if name in vae]
+        if "n_importance_samples" in vae:
+            chosen.append(f"{vae['n_importance_samples']} importance samples")
         row = {
             "data": named(path)[1],
             "VAE that was chosen": f"{vae['n_components']} latents, "
@@ -106,7 +108,7 @@ def listed(rows, who, *columns):
 
 
 def headlines():
-    """Four results of README.md, as a table."""
+    """The results of README.md, as a table."""
     numbers = chosen_rows("vae-tables-kin8nm")
     tables = ("accidents", "dna", "plants", "pumsb_star")
     bits = zip(*(chosen_rows(f"vae-tables-{name}") for name in tables))
