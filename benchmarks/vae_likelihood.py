@@ -7,7 +7,9 @@ test rows, one fixed seeded draw, by 5,000 importance samples. Seconds are the t
 
 There are three models: 784-200-200-50, as in the literature, one with wider layers and
 a mixture of Gaussians as its prior, and one with a flow as its prior and pixels that
-depend on one another.
+depend on one another. The third trains for more epochs, compiled and in
+bfloat16: where a processor has instructions for it, an epoch takes 0.5 to 0.65 times
+the seconds.
 """
 
 import numpy as np
@@ -16,17 +18,6 @@ from benchmarks.common import binary_data, grey_data
 from skgen import VariationalAutoencoder
 from skgen.vae.likelihoods import Autoregressive
 
-MODELS = (
-    {"n_components": 50, "hidden_layer_sizes": (200, 200), "prior": "normal"},
-    {"n_components": 40, "hidden_layer_sizes": (400, 400), "prior": "mixture"},
-    {
-        "n_components": 40,
-        "hidden_layer_sizes": (400, 400),
-        "prior": "flow",
-        "likelihood": Autoregressive(500),
-        "weight_decay": 0.1,
-    },
-)
 ELBO = {"learning_rate": 3e-3, "kl_warmup": 10, "max_iter": 120}
 IWAE = {
     "objective": "iwae",
@@ -36,25 +27,47 @@ IWAE = {
     "max_iter": 36,
     "warm_start": True,
 }
+STAGES = ELBO, IWAE
+LONGER = ELBO | {"max_iter": 150}, IWAE | {"learning_rate": 2e-3, "max_iter": 110}
+MODELS = (
+    ({"n_components": 50, "hidden_layer_sizes": (200, 200), "prior": "normal"}, STAGES),
+    (
+        {"n_components": 40, "hidden_layer_sizes": (400, 400), "prior": "mixture"},
+        STAGES,
+    ),
+    (
+        {
+            "n_components": 40,
+            "hidden_layer_sizes": (400, 400),
+            "prior": "flow",
+            "likelihood": Autoregressive(500),
+            "weight_decay": 0.1,
+            "precision": "bfloat16",
+            "compile": True,
+        },
+        LONGER,
+    ),
+)
 
 
 def run(path, quick):
     name, X_train = grey_data(path)
     _, _, X_test = binary_data(path)
     rows = []
-    for model in MODELS:
+    for model, stages in MODELS:
         layers = "-".join(map(str, model["hidden_layer_sizes"]))
         what = f"{X_train.shape[1]}-{layers}-{model['n_components']}, {model['prior']}"
         model = {"likelihood": "bernoulli"} | model
         what = f"{what}, {model['likelihood']}"
-        for row in fitted(model, X_train, X_test[: 100 if quick else None], quick):
+        X_score = X_test[: 100 if quick else None]
+        for row in fitted(model, stages, X_train, X_score, quick):
             rows.append({"data": name, "model": what} | row)
             if row["what"] != "curve":
                 print(rows[-1], flush=True)
     return rows
 
 
-def fitted(model, X_train, X_test, quick):
+def fitted(model, stages, X_train, X_test, quick):
     """Rows of the table: one after each stage of training, then the learning curve."""
     vae = VariationalAutoencoder(
         **model,
@@ -63,7 +76,7 @@ def fitted(model, X_train, X_test, quick):
         random_state=0,
         verbose=1,
     )
-    for stage in (ELBO, IWAE):
+    for stage in stages:
         stage = stage | {"max_iter": 2, "kl_warmup": 0} if quick else stage
         vae.set_params(**stage).fit(X_train)
         yield {

@@ -183,9 +183,11 @@ def test_as_a_part_of_the_columns():
         filled = vae.impute(X, return_mean=means, random_state=0)
         assert np.isfinite(filled).all()
         assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
-    X[5, 0] = np.nan
-    with pytest.raises(ValueError, match="needs complete rows"):
-        vae.score_samples(X)
+    X[5, 2] = np.nan
+    place = "X: NaN at row 5, column 2. An autoregressive .* needs complete rows"
+    for method in (vae.fit, vae.score_samples, vae.elbo):
+        with pytest.raises(ValueError, match=place):
+            method(X)
 
 
 @pytest.mark.parametrize("n_hidden", [0, 2.5, "10"])

@@ -15,6 +15,7 @@ Technometrics 21, 1979. (Latin hypercubes.)
 import itertools
 from numbers import Integral
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -25,6 +26,10 @@ from skgen.vae.likelihoods.tree import chow_liu_tree
 from skgen.vae.networks import linear, zero_linear
 
 _N_DRAWS = 128  # of each row, behind its mean
+_REMEDY = (
+    "An autoregressive likelihood needs complete rows: fill in what is missing first, "
+    "or take likelihood='chow_liu'."
+)
 
 
 class Autoregressive(Bernoulli):
@@ -90,6 +95,16 @@ class Autoregressive(Bernoulli):
 
     def start(self, mean, std):
         return Likelihood.start(self, mean, std)
+
+    def check(self, X, first_row=0, columns=None):
+        super().check(X, first_row, columns)
+        gaps = np.isnan(X)
+        if gaps.any():
+            row, column = np.unravel_index(np.argmax(gaps), gaps.shape)
+            column = columns[column] if columns else column
+            raise ValueError(
+                f"NaN at row {first_row + row}, column {column}. {_REMEDY}"
+            )
 
     def terms(self, outputs, X):
         """log p of each column given those before it."""
@@ -177,7 +192,4 @@ def _latin_hypercube(n_draws, outputs):
 
 def _check_complete(observed):
     if not observed.all():
-        raise ValueError(
-            "An autoregressive likelihood needs complete rows: fill in what is missing "
-            "first, or take likelihood='chow_liu'."
-        )
+        raise ValueError(_REMEDY)
