@@ -56,10 +56,11 @@ NUMBERS = {
     "prior": ("mixture", "flow"),
 }
 SHORT = {
-    "hidden_layer_sizes": ((128, 128),),
+    "hidden_layer_sizes": ((64, 64),),
+    "learning_rate": (1e-2,),
+    "batch_size": (400,),
     "noise_variance": ("heteroscedastic", "full"),
     "prior": ("normal", "mixture"),
-    "learning_rate": (5e-3, 1e-2),
 }
 IN_FOLDS = {"learning_rate": (2e-3, 1e-2), "prior": ("mixture", "flow")}
 MIXTURES = (1, 2, 5, 10, 20, 50, 100, 200)
