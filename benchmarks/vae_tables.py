@@ -49,6 +49,14 @@ BITS = [
         "hidden_layer_sizes": ((256, 256),),
         "n_importance_samples": (20,),
     },
+    {
+        "likelihood": ("autoregressive",),
+        "n_components": (16,),
+        "hidden_layer_sizes": ((256, 256),),
+        "n_importance_samples": (50,),
+        "precision": ("bfloat16",),
+        "compile": (True,),
+    },
 ]
 NUMBERS = {
     "n_components": (4, 10),
