@@ -7,9 +7,8 @@ test rows, one fixed seeded draw, by 5,000 importance samples. Seconds are the t
 
 There are three models: 784-200-200-50, as in the literature, one with wider layers and
 a mixture of Gaussians as its prior, and one with a flow as its prior and pixels that
-depend on one another. The third trains for more epochs, compiled and in
-bfloat16: where a processor has instructions for it, an epoch takes 0.6 times the
-seconds.
+depend on one another. The third trains for more epochs, compiled and in bfloat16:
+where a processor has instructions for it, an epoch takes 0.6 times the seconds.
 """
 
 import numpy as np

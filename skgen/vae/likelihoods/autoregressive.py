@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from skgen.vae.likelihoods.base import VALUES_PER_CHUNK, Likelihood
+from skgen.vae.likelihoods.base import VALUES_PER_CHUNK, Likelihood, first_place
 from skgen.vae.likelihoods.binary import Bernoulli
 from skgen.vae.likelihoods.tree import chow_liu_tree
 from skgen.vae.networks import linear, zero_linear
@@ -100,11 +100,8 @@ class Autoregressive(Bernoulli):
         super().check(X, first_row, columns)
         gaps = np.isnan(X)
         if gaps.any():
-            row, column = np.unravel_index(np.argmax(gaps), gaps.shape)
-            column = columns[column] if columns else column
-            raise ValueError(
-                f"NaN at row {first_row + row}, column {column}. {_REMEDY}"
-            )
+            place = first_place(gaps, first_row, columns)
+            raise ValueError(f"NaN at {place}. {_REMEDY}")
 
     def terms(self, outputs, X):
         """log p of each column given those before it."""

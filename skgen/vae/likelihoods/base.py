@@ -218,10 +218,9 @@ class Likelihood(nn.Module, abc.ABC):
         """
         bad = self.outside_support(X)
         if bad.any() and np.any(bad := bad & ~np.isnan(X)):
-            row, column = np.unravel_index(np.argmax(bad), bad.shape)
+            place = first_place(bad, first_row, columns)
             raise ValueError(
-                f"{self.demand}, got {X[row, column].item()} at row {first_row + row}, "
-                f"column {columns[column] if columns else column}: {self.remedy}."
+                f"{self.demand}, got {X[bad][0].item()} at {place}: {self.remedy}."
             )
 
     def _n_weights(self, n_features):
@@ -230,3 +229,9 @@ class Likelihood(nn.Module, abc.ABC):
 
     def _plain_parameters(self):
         return {}
+
+
+def first_place(mask, first_row, columns):
+    """Row and column of the first True in a mask, for the message of ``check``."""
+    row, column = np.unravel_index(np.argmax(mask), mask.shape)
+    return f"row {first_row + row}, column {columns[column] if columns else column}"
